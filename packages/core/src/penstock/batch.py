@@ -221,7 +221,7 @@ def _loop(
     if items is None:
         items = batch.records if type(batch.records) is list else list(batch.records)
     results: list[Any] = []
-    iterator = iter(items)
+    iterator: Any = iter(items)
     try:
         results.extend(map(function, iterator))
         if len(results) == len(items):  # otherwise a StopIteration ended the loop in silence
