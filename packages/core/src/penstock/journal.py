@@ -1,0 +1,221 @@
+"""The report of a run: what every node did, what failed, and whether the sums meet.
+
+The journal is the reports that a store has kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .errors import EXIT_FAILED, EXIT_LETTERS, EXIT_OK
+
+__all__ = ["Balance", "FailureGroup", "NodeReport", "Report"]
+
+
+@dataclass
+class NodeReport:
+    """What one node did; every figure is a number of records but `seconds`."""
+
+    name: str
+    role: str
+    use: str
+    received: int = 0
+    sent: int = 0
+    filtered: int = 0
+    failed: int = 0
+    added: int = 0
+    merged: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    observations: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def handled(self) -> int:
+        return self.sent + self.failed if self.role == "input" else self.received
+
+    @property
+    def rate(self) -> float:
+        """Records per second of the node's own work."""
+        return self.handled / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Balance:
+    """Where every record went: `read + copied + added = written + filtered + merged + dead + skipped
+    + held`.
+
+    `copied` counts what fan-out handed to more than one branch, `added` what a stage made beyond
+    its input, `merged` what a stage folded into other records, `held` what was still inside when
+    the run was cut off. `errors` names every place where the sums do not meet.
+    """
+
+    read: int = 0
+    copied: int = 0
+    added: int = 0
+    written: int = 0
+    filtered: int = 0
+    merged: int = 0
+    dead: int = 0
+    skipped: int = 0
+    held: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        came = self.read + self.copied + self.added
+        went = self.written + self.filtered + self.merged + self.dead + self.skipped + self.held
+        return came == went and not self.errors
+
+    def __str__(self) -> str:
+        left = _sum({"read": self.read, "copied": self.copied, "added": self.added}, 1)
+        names = ("written", "filtered", "merged", "dead", "skipped", "held")
+        right = _sum({name: getattr(self, name) for name in names}, 3, keep=("filtered", "dead"))
+        return f"{left} {'=' if self.holds else '≠'} {right}"
+
+
+def _sum(parts: Mapping[str, int], always: int, keep: Sequence[str] = ()) -> str:
+    shown = [
+        f"{name} {value:,}".replace(",", " ")
+        for index, (name, value) in enumerate(parts.items())
+        if value or index == 0 or name in keep
+    ]
+    return " + ".join(shown)
+
+
+@dataclass
+class FailureGroup:
+    """Failures at one node with the same error; `example` says where one of them happened."""
+
+    node: str
+    error: str
+    count: int
+    message: str
+    example: str
+
+
+@dataclass
+class Report:
+    """The result of a run.
+
+    `status` is "ok", "letters" (finished, with dead letters), "interrupted" or "failed"; `started`
+    is in seconds since the epoch.
+    """
+
+    pipeline: str
+    run_id: str
+    status: str = "ok"
+    engine: str = "inline"
+    started: float = 0.0
+    seconds: float = 0.0
+    epochs: int = 0
+    nodes: list[NodeReport] = field(default_factory=list)
+    balance: Balance = field(default_factory=Balance)
+    failures: list[FailureGroup] = field(default_factory=list)
+    letters: int = 0
+    positions: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+    config_hash: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status in ("ok", "letters")
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with; an interrupted run ends with the signal's own code."""
+        return {"ok": EXIT_OK, "letters": EXIT_LETTERS}.get(self.status, EXIT_FAILED)
+
+    def node(self, name: str) -> NodeReport:
+        return next(node for node in self.nodes if node.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON; `from_dict` takes it back."""
+        made = asdict(self)
+        for node, report in zip(self.nodes, made["nodes"], strict=True):
+            report["rate"] = round(node.rate, 1)
+            report["seconds"] = round(node.seconds, 6)
+        made["balance"]["holds"] = self.balance.holds
+        return made
+
+    @classmethod
+    def from_dict(cls, made: Mapping[str, Any]) -> Report:
+        fields = dict(made)
+        fields["nodes"] = [
+            NodeReport(**{k: v for k, v in node.items() if k != "rate"}) for node in made["nodes"]
+        ]
+        fields["balance"] = Balance(**{k: v for k, v in made["balance"].items() if k != "holds"})
+        fields["failures"] = [FailureGroup(**group) for group in made["failures"]]
+        return cls(**fields)
+
+    def table(self) -> str:
+        """The report as plain text, for a terminal or a log."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        rows = [_HEAD, *map(_cells, self.nodes)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+            right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+            yield "  ".join(left + right).rstrip()
+        yield ""
+        yield str(self.balance)
+        for wrong in self.balance.errors:
+            yield f"  {wrong}"
+        for group in self.failures:
+            times = f"{group.count} ×" if group.count > 1 else "1 ×"
+            yield f"{times} {group.node}: {group.message} (as at {group.example})"
+        for warning in self.warnings:
+            yield f"warning: {warning}"
+        yield f"{self.pipeline}: {_STATUS[self.status]} in {self.seconds:.2f} s, run {self.run_id}"
+        if self.error:
+            yield self.error
+
+    def __repr__(self) -> str:
+        return f"<Report {self.pipeline} {self.run_id}: {self.status}, {self.balance}>"
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in _HEAD)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(node)) + "</tr>"
+            for node in self.nodes
+        )
+        notes = "".join(
+            f"<p>{escape(line)}</p>" for line in list(self._lines())[len(self.nodes) + 2 :]
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+_STATUS = {
+    "ok": "finished",
+    "letters": "finished, with dead letters,",
+    "interrupted": "interrupted",
+    "failed": "failed",
+}
+_HEAD = ("node", "use", "in", "out", "filtered", "failed", "seconds", "rate/s")
+
+
+def _cells(node: NodeReport) -> tuple[str, ...]:
+    arrived = "" if node.role == "input" else _number(node.received)
+    return (
+        node.name,
+        node.use,
+        arrived,
+        _number(node.sent),
+        _number(node.filtered),
+        _number(node.failed),
+        f"{node.seconds:.3f}",
+        _number(round(node.rate)),
+    )
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
