@@ -27,7 +27,7 @@ from .store import Checkpoint, DeadLetter, IndexedKey, MemoryStore, Store, encod
 if TYPE_CHECKING:
     from .steps import Step
 
-__all__ = ["Engine", "EpochLimits", "NodeRun", "Run"]
+__all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run"]
 
 _BREAKER_LEAST = 100
 _BREAKER_SHARE = 0.10
@@ -48,6 +48,18 @@ class EpochLimits:
 
     records: int | None = None
     seconds: float | None = 10.0
+
+
+@dataclass
+class Display:
+    """How a run may show itself to a person; a run without one shows nothing.
+
+    The command line gives one. A plugin that has shown the final report sets `report_shown`.
+    """
+
+    progress: bool = True
+    color: bool = False
+    report_shown: bool = False
 
 
 class NodeRun:
@@ -128,6 +140,7 @@ class Run:
         run_id: str | None = None,
         engine_name: str = "inline",
         config_hash: str = "",
+        display: Display | None = None,
     ) -> None:
         self.graph = graph
         self.engine = engine
@@ -139,6 +152,8 @@ class Run:
         self.run_id = run_id or _new_id(self.clock)
         self.engine_name = engine_name
         self.config_hash = config_hash
+        self.display = display
+        self.error: Exception | None = None
         self.nodes = _node_runs(graph)
         self.positions: dict[str, Any] = {}
         self.warnings: list[str] = []
@@ -158,10 +173,9 @@ class Run:
     # ---- the whole run --------------------------------------------------------------------------
 
     def execute(self) -> Report:
-        """Open, drive, close, report. Never raises for what a run can meet: see `Report.error`,
-        which `raise_for_status` of the caller may turn into an exception."""
+        """Open, drive, close, report. What ended a run that failed is kept in `error`, not raised."""
         started = perf_counter()
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             self._open()
             self._emit.run_started(self)
@@ -170,14 +184,23 @@ class Run:
             error = raised
         finally:
             close_error = self._close()
-        report = self._report(error or close_error, perf_counter() - started)
+        self.error = error or close_error
+        report = self._report(self.error, perf_counter() - started)
         try:
             self.store.keep_report(report.to_dict())
         except Exception as raised:
             report.warnings.append(f"the report could not be kept: {describe(raised)}")
         self._emit.run_finished(self, report)
-        report.exception = error or close_error  # type: ignore[attr-defined]
         return report
+
+    def try_open(self) -> None:
+        """Open every component and close it again; raises what does not open."""
+        try:
+            self._open()
+        finally:
+            error = self._close()
+        if error is not None:
+            raise error
 
     def stop(self, reason: str = "stopped") -> None:
         """Read no more: finish this epoch and end. Safe to call from a signal handler."""
@@ -622,8 +645,8 @@ class Run:
             observations=node.observations,
         )
 
-    def _close(self) -> BaseException | None:
-        first: BaseException | None = None
+    def _close(self) -> Exception | None:
+        first: Exception | None = None
         for node in reversed(getattr(self, "_opened", [])):
             try:
                 node.component.close()

@@ -42,13 +42,15 @@ class Document:
     """A parsed file: a mapping, and where each key and value of it stood.
 
     `places` maps the path of a value, as in `("inputs", "orders", "path")` or `("pipes", "p", 0)`,
-    to the place of its key (of the item itself in a list).
+    to the place of its key (of the item itself in a list). `problems` are those that were found
+    before a dialect read it, as variables that are not set; they are reported with the dialect's own.
     """
 
     data: dict[str, Any]
     places: Mapping[tuple[str | int, ...], Place]
     name: str
     path: Path | None = None
+    problems: list[Problem] = field(default_factory=list)
 
     def place(self, *path: str | int) -> Place:
         """The place of a path, or of the nearest thing around it that has one."""

@@ -1,0 +1,162 @@
+"""Penstock moves records: Input → Inspectors and Transformers → Outputs.
+
+    import penstock
+
+    report = penstock.run("pipeline.yaml")
+    report = penstock.run(CsvInput(path="orders.csv"), Fields(where="amount > 0"), JsonOutput(path="out.jsonl"))
+
+Everything public is listed in `__all__`; each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from .batch import Batch, Failure, Rows, each, expand, inspect_each
+    from .broker import Broker
+    from .build import Pipeline, load_pipeline
+    from .component import (
+        BATCH_SIZE,
+        Component,
+        Context,
+        Input,
+        Inspector,
+        Output,
+        RecordInput,
+        Stage,
+        Transformer,
+    )
+    from .errors import (
+        ConfigError,
+        ConnectError,
+        PenstockError,
+        Place,
+        PluginError,
+        Problem,
+        RecordError,
+        RunError,
+        Skip,
+        TransientError,
+        UsageError,
+    )
+    from .hookspecs import hookimpl
+    from .journal import Report
+    from .options import ByteSize, Duration, component, option
+    from .plugins import Plugins
+    from .schedule import Clock, Scheduler, Tick
+    from .spec import Document, PipelineSpec
+    from .store import Checkpoint, DeadLetter, MemoryStore, Store
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "batch": ("Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
+    "broker": ("Broker",),
+    "build": ("Pipeline", "load_pipeline"),
+    "component": ("BATCH_SIZE", "Component", "Context", "Input", "Inspector", "Output")
+    + ("RecordInput", "Stage", "Transformer"),
+    "errors": ("ConfigError", "ConnectError", "PenstockError", "Place", "PluginError", "Problem")
+    + ("RecordError", "RunError", "Skip", "TransientError", "UsageError"),
+    "hookspecs": ("hookimpl",),
+    "journal": ("Report",),
+    "options": ("ByteSize", "Duration", "component", "option"),
+    "plugins": ("Plugins",),
+    "schedule": ("Clock", "Scheduler", "Tick"),
+    "spec": ("Document", "PipelineSpec"),
+    "store": ("Checkpoint", "DeadLetter", "MemoryStore", "Store"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: F822 - resolved by __getattr__
+    "BATCH_SIZE",
+    "Batch",
+    "Broker",
+    "ByteSize",
+    "Checkpoint",
+    "Clock",
+    "Component",
+    "ConfigError",
+    "ConnectError",
+    "Context",
+    "DeadLetter",
+    "Document",
+    "Duration",
+    "Failure",
+    "Input",
+    "Inspector",
+    "MemoryStore",
+    "Output",
+    "PenstockError",
+    "Pipeline",
+    "PipelineSpec",
+    "Place",
+    "PluginError",
+    "Plugins",
+    "Problem",
+    "RecordError",
+    "RecordInput",
+    "Report",
+    "Rows",
+    "RunError",
+    "Scheduler",
+    "Skip",
+    "Stage",
+    "Store",
+    "Tick",
+    "Transformer",
+    "TransientError",
+    "UsageError",
+    "component",
+    "each",
+    "expand",
+    "hookimpl",
+    "inspect_each",
+    "load_pipeline",
+    "option",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"penstock.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def run(
+    *what: str | Path | Component | Sequence[Component],
+    settings: Iterable[str] = (),
+    engine: str | None = None,
+    store: Store | None = None,
+    plugins: Plugins | None = None,
+    name: str = "pipeline",
+) -> Report:
+    """Run a pipeline and return its report.
+
+    `what` is a pipeline file; or components, which make one pipe; or lists of components, one for
+    each pipe. Without a `store`, a file's run keeps its state in `.penstock` beside the file and a
+    run of components in memory. Raises PenstockError when the run, or what it was given, failed;
+    records that failed are in the report, not raised.
+    """
+    from .build import load_pipeline, pipeline_of
+
+    if len(what) == 1 and (isinstance(what[0], str) or hasattr(what[0], "__fspath__")):
+        return load_pipeline(what[0], plugins, settings=settings, engine=engine).run(store=store)  # type: ignore[arg-type]
+    if any(isinstance(one, (list, tuple)) for one in what):
+        pipes = [list(one) for one in what]  # type: ignore[arg-type]
+    else:
+        pipes = [list(what)]  # type: ignore[arg-type]
+    return pipeline_of(pipes, plugins, name=name, engine=engine).run(store=store)

@@ -1,0 +1,479 @@
+"""From a specification to a pipeline that can run: find the classes, make the components, connect.
+
+Every problem is collected before any is raised, so that a file is reported whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import isclass, isroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .component import Component, Input, Inspector, Output, Transformer, from_function
+from .dialect import read_document, read_spec
+from .errors import ConfigError, PluginError, Problem, UsageError, nearest
+from .graph import Graph, Node, plan
+from .journal import Report
+from .options import read_options
+from .plugins import Plugins, load
+from .run import Display, EpochLimits, Run
+from .spec import ComponentSpec, PipelineSpec, PipeStep, Settings
+from .store import MemoryStore, Store
+
+if TYPE_CHECKING:
+    from .schedule import Clock
+
+__all__ = ["Pipeline", "build", "load_pipeline", "pipeline_of"]
+
+_BASES: Mapping[str, type] = {
+    "input": Input,
+    "inspector": Inspector,
+    "transformer": Transformer,
+    "output": Output,
+}
+
+
+@dataclass
+class Pipeline:
+    """A built pipeline: run it as often as you like, each time with fresh components."""
+
+    spec: PipelineSpec
+    plugins: Plugins
+    made: dict[str, _Made]
+    engine: Any
+    engine_name: str = "inline"
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where the state of this pipeline is kept when nobody says otherwise."""
+        folder = self.spec.directory
+        return folder / ".penstock" if folder else None
+
+    def graph(self) -> Graph:
+        """New components, connected."""
+        roles = {name: spec.role for name, spec in self.spec.components.items()}
+        shape = plan(self.spec.pipes, roles)
+        nodes = [
+            self.made[component].node(name) for name, component in shape.instances.items()
+        ]
+        edges = list(shape.edges)
+        leading = {left for left, _ in edges}
+        loose = [node.name for node in nodes if node.name not in leading and node.role != "output"]
+        if loose:
+            nodes.append(_printing(self.plugins, {node.name for node in nodes}))
+            edges.extend((name, nodes[-1].name) for name in loose)
+        return Graph(nodes, edges, shape.after)
+
+    def start(
+        self,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        max_records: int | None = None,
+        graph: Graph | None = None,
+        display: Display | None = None,
+    ) -> Run:
+        """A run that is ready to `execute`."""
+        epoch = self.spec.epoch
+        return Run(
+            graph or self.graph(),
+            self.engine,
+            pipeline=self.name,
+            store=store or MemoryStore(),
+            hooks=self.plugins.hooks,
+            clock=clock,
+            limits=EpochLimits(**epoch) if epoch else EpochLimits(),
+            max_records=max_records,
+            engine_name=self.engine_name,
+            config_hash=self.config_hash,
+            display=display,
+        )
+
+    def run(self, *, store: Store | None = None, clock: Clock | None = None) -> Report:
+        """Run once and return the report; raises what ended a run that failed."""
+        if store is None and self.state_folder is not None:
+            from .stores.sqlite import SqliteStore
+
+            store = SqliteStore(self.state_folder)
+        store = store or MemoryStore()
+        store.open()
+        try:
+            run = self.start(store=store, clock=clock)
+            report = run.execute()
+        finally:
+            store.close()
+        if run.error is not None:
+            raise run.error
+        return report
+
+    @property
+    def config_hash(self) -> str:
+        whole = "".join(sorted(made.config_hash for made in self.made.values()))
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+
+@dataclass
+class _Made:
+    """A component spec with its class and checked options; makes one instance per node."""
+
+    spec: ComponentSpec
+    cls: Any
+    values: dict[str, Any]
+    plugin: str = ""
+    version: str = ""
+
+    def component(self) -> Component:
+        made: Component = self.cls(**self.values)
+        return made
+
+    @property
+    def config_hash(self) -> str:
+        shown = repr((self.spec.use, self.component(), self.spec.settings))
+        return hashlib.sha256(shown.encode()).hexdigest()[:12]
+
+    def node(self, name: str) -> Node:
+        return Node(
+            name,
+            self.spec.role,
+            self.component(),
+            self.spec.settings,
+            self.spec.use,
+            self.plugin,
+            self.version,
+            self.spec.description,
+            self.config_hash,
+        )
+
+
+def load_pipeline(
+    source: str | Path | Mapping[str, Any],
+    plugins: Plugins | None = None,
+    *,
+    settings: Iterable[str] = (),
+    engine: str | None = None,
+) -> Pipeline:
+    """Read and build a pipeline from a file.
+
+    `settings` are texts "component.option=value" that replace what the file says; `engine` the name
+    of the engine to use instead of the file's. A `plugins.py` beside the file is registered first.
+    """
+    plugins = plugins or Plugins()
+    path = Path(str(source))
+    beside = path.parent / "plugins.py"
+    document = read_document(path, plugins)
+    if beside.is_file():
+        plugins.register_file(beside)
+    spec = read_spec(document, plugins)
+    for text in settings:
+        _override(spec, text)
+    if engine is not None:
+        spec.engine = ComponentSpec("engine", "engine", engine)
+    return build(spec, plugins)
+
+
+def build(spec: PipelineSpec, plugins: Plugins) -> Pipeline:
+    """Make every component once, so that every mistake is seen, and check how they connect."""
+    builder = _Builder(spec, plugins)
+    pipeline = builder.pipeline()
+    builder.raise_problems()
+    return pipeline
+
+
+def pipeline_of(
+    pipes: Sequence[Sequence[Component]],
+    plugins: Plugins | None = None,
+    *,
+    name: str = "pipeline",
+    engine: str | None = None,
+) -> Pipeline:
+    """A pipeline from component objects; one object in several pipes is one component."""
+    plugins = plugins or Plugins()
+    spec = PipelineSpec(name)
+    made: dict[str, _Made] = {}
+    names: dict[int, str] = {}
+    for index, pipe in enumerate(pipes):
+        steps = []
+        for one in pipe:
+            if id(one) not in names:
+                names[id(one)] = short = _fresh_name(one, made)
+                role = _role_of(one)
+                component_spec = ComponentSpec(short, role, type(one).__name__)
+                spec.components[short] = component_spec
+                made[short] = _Object(component_spec, type(one), {}, instance=one)
+            steps.append(PipeStep(names[id(one)]))
+        spec.pipes[str(index + 1)] = steps
+    if engine is not None:
+        spec.engine = ComponentSpec("engine", "engine", engine)
+    builder = _Builder(spec, plugins)
+    chosen, engine_name = builder.engine()
+    builder.check_pipes()
+    builder.raise_problems()
+    return Pipeline(spec, plugins, made, chosen, engine_name)
+
+
+@dataclass
+class _Object(_Made):
+    instance: Any = None
+
+    def component(self) -> Component:
+        made: Component = self.instance
+        return made
+
+
+def _role_of(one: Any) -> str:
+    for role, base in _BASES.items():
+        if isinstance(one, base):
+            return role
+    if hasattr(one, "process"):
+        return "transformer"
+    raise UsageError(f"{one!r} is not a component", hint="give inputs, inspectors, transformers and outputs")
+
+
+def _fresh_name(one: Any, taken: Mapping[str, Any]) -> str:
+    name = type(one).__name__
+    for role in ("Input", "Output", "Inspector", "Transformer"):
+        name = name.removesuffix(role) or name
+    name = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    number, fresh = 2, name
+    while fresh in taken:
+        fresh, number = f"{name}{number}", number + 1
+    return fresh
+
+
+class _Builder:
+    def __init__(self, spec: PipelineSpec, plugins: Plugins) -> None:
+        self.spec = spec
+        self.plugins = plugins
+        self.problems: list[Problem] = []
+        self.missing: list[PluginError] = []
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise ConfigError([*self.problems, *(Problem(str(error)) for error in self.missing)])
+        if self.missing:
+            raise _together(self.missing)
+
+    def wrong(self, what: str, path: Sequence[str | int], hint: str | None = None) -> None:
+        document = self.spec.document
+        if document is not None:
+            self.problems.append(document.problem(what, *path, hint=hint))
+        else:
+            self.problems.append(Problem(what, ".".join(map(str, path)), hint=hint))
+
+    def pipeline(self) -> Pipeline:
+        made = {}
+        for component in self.spec.components.values():
+            one = self.make(component)
+            if one is not None:
+                made[component.name] = one
+        engine, engine_name = self.engine()
+        self.check_pipes()
+        self.check_timeouts(engine)
+        pipeline = Pipeline(self.spec, self.plugins, made, engine, engine_name)
+        used = {step.name for pipe in self.spec.pipes.values() for step in pipe}
+        pipeline.warnings.extend(
+            f"{name} stands in no pipe" for name in self.spec.components if name not in used
+        )
+        return pipeline
+
+    def make(self, component: ComponentSpec) -> _Made | None:
+        """Find the class and check the options; None when either is wrong."""
+        try:
+            if component.use == "stream" and "broker" in component.options:
+                return self.make_stream(component)
+            cls, plugin, version = self.find(component)
+        except PluginError as error:
+            self.not_found(component, error)
+            return None
+        return self.with_options(component, cls, plugin, version)
+
+    def with_options(
+        self, component: ComponentSpec, cls: Any, plugin: str, version: str
+    ) -> _Made | None:
+        values, problems = read_options(cls, component.options, self.spec.directory)
+        for problem in problems:
+            path = [*component.path, *(problem.path.split(".") if problem.path else ())]
+            self.wrong(problem.what, path, problem.hint)
+        if problems:
+            return None
+        made = _Made(component, cls, values, plugin, version)
+        try:
+            made.component()
+        except ConfigError as error:
+            for problem in error.problems:
+                self.wrong(problem.what, component.path, problem.hint)
+            return None
+        return made
+
+    def find(self, component: ComponentSpec) -> tuple[Any, str, str]:
+        """The class of a component, and which plugin it comes from."""
+        if ":" not in component.use:
+            provided = self.plugins.find(component.role, component.use)
+            return provided.load(), provided.plugin, provided.version
+        if self.spec.directory is not None:
+            found = _load_beside(component.use, self.spec.directory)
+        else:
+            found = load(component.use)
+        base = _BASES.get(component.role)
+        if isclass(found):
+            if base is not None and not issubclass(found, _accepted(component.role)):
+                raise PluginError(
+                    f"{component.use!r} is not {_a(component.role)}",
+                    hint=f"it must derive from penstock.{base.__name__}",
+                )
+            return found, component.use.partition(":")[0], ""
+        if isroutine(found) and component.role in _BASES:
+            made = from_function(component.role, found, component.use)
+            return made, component.use.partition(":")[0], ""
+        raise PluginError(f"{component.use!r} is neither a component class nor a function")
+
+    def not_found(self, component: ComponentSpec, error: PluginError) -> None:
+        place = self.spec.document.place(*component.path, "use") if self.spec.document else None
+        where = f"{place}: {'.'.join(map(str, component.path))}.use" if place else component.name
+        self.missing.append(
+            PluginError(f"{error.where}: {error.what}" if error.where else error.what, where=where, hint=error.hint)
+        )
+
+    def make_stream(self, component: ComponentSpec) -> _Made | None:
+        """An input or output of a broker: its options are the broker method's arguments."""
+        options = dict(component.options)
+        name = options.pop("broker")
+        broker_spec = self.spec.brokers.get(name)
+        if broker_spec is None:
+            near = nearest(str(name), self.spec.brokers)
+            self.wrong(
+                f"no broker named {name!r}",
+                [*component.path, "broker"],
+                f"did you mean {near!r}?" if near else "declare it under brokers",
+            )
+            return None
+        provided = self.plugins.find("broker", broker_spec.use)
+        broker = self.with_options(broker_spec, provided.load(), provided.plugin, provided.version)
+        if broker is None:
+            return None
+        if "stream" not in options:
+            self.wrong("is required", [*component.path, "stream"], "name the stream")
+            return None
+        return _Stream(component, None, options, provided.plugin, provided.version, broker=broker)
+
+    def engine(self) -> tuple[Any, str]:
+        spec = self.spec.engine or ComponentSpec("engine", "engine", "inline")
+        try:
+            provided = self.plugins.find("engine", spec.use)
+            made = self.with_options(spec, provided.load(), provided.plugin, provided.version)
+        except PluginError as error:
+            self.not_found(spec, error)
+            made = None
+        return (made.component() if made else None), spec.use
+
+    def check_timeouts(self, engine: Any) -> None:
+        for component in self.spec.components.values():
+            if component.settings.timeout is not None and not getattr(engine, "enforces_timeout", False):
+                self.wrong(
+                    "this engine cannot enforce a timeout",
+                    [*component.path, "timeout"],
+                    "leave it out, or use an engine with processes of its own",
+                )
+
+    def check_pipes(self) -> None:
+        spec = self.spec
+        later = {step.name for steps in spec.pipes.values() for step in steps[1:]}
+        for pipe, steps in spec.pipes.items():
+            if not steps:
+                continue
+            first = steps[0]
+            if spec.components[first.name].role != "input" and first.name not in later:
+                self.wrong(
+                    f"a pipe must begin with an input, {first.name!r} is {_a(spec.components[first.name].role)}",
+                    first.path or ("pipes", pipe, 0),
+                    "put an input first, or branch from a component of another pipe",
+                )
+        try:
+            plan(spec.pipes, {name: one.role for name, one in spec.components.items()})
+        except ConfigError as error:
+            for problem in error.problems:
+                self.wrong(problem.what, problem.path.split("."), problem.hint)
+
+
+@dataclass
+class _Stream(_Made):
+    broker: _Made | None = None
+
+    def component(self) -> Component:
+        assert self.broker is not None
+        make = getattr(self.broker.component(), self.spec.role)
+        made: Component = make(**self.values)
+        return made
+
+
+def _load_beside(use: str, directory: Path) -> Any:
+    """Import "module:attribute" with the pipeline's folder first on the path, for this import."""
+    import sys
+
+    folder = str(directory)
+    sys.path.insert(0, folder)
+    try:
+        return load(use)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"cannot be imported: {type(error).__name__}: {error}", where=use, hint="mend the module"
+        ) from error
+    finally:
+        sys.path.remove(folder)
+
+
+def _accepted(role: str) -> type:
+    from .component import Stage
+
+    return Stage if role == "transformer" else _BASES[role]
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def _together(missing: Sequence[PluginError]) -> PluginError:
+    if len(missing) == 1:
+        return missing[0]
+    return PluginError("\n".join(map(str, missing)))
+
+
+def _printing(plugins: Plugins, taken: set[str]) -> Node:
+    provided = plugins.find("output", "print")
+    name = "print" if "print" not in taken else "print@end"
+    return Node(name, "output", provided.load()(), Settings(), "print", provided.plugin, provided.version)
+
+
+def _override(spec: PipelineSpec, text: str) -> None:
+    """Apply "component.option=value"; the value is text that the option's type converts."""
+    target, equals, value = text.partition("=")
+    name, dot, key = target.partition(".")
+    if not (equals and dot and name and key):
+        raise UsageError(f"--set {text!r} is not of the form component.option=value")
+    found = spec.components.get(name) or spec.brokers.get(name)
+    if name == "engine" and found is None:
+        found = spec.engine = spec.engine or ComponentSpec("engine", "engine", "inline")
+    if found is None:
+        near = nearest(name, [*spec.components, *spec.brokers])
+        raise UsageError(
+            f"--set {text!r}: no component named {name!r}", hint=f"did you mean {near!r}?" if near else None
+        )
+    parsed: Any = value
+    if value[:1] in "[{":
+        import json
+
+        try:
+            parsed = json.loads(value)
+        except ValueError as error:
+            raise UsageError(f"--set {text!r}: not JSON: {error}") from None
+    found.options[key] = parsed

@@ -1,0 +1,193 @@
+"""The `penstock` command: finds the subcommand, and turns errors into sentences and exit codes.
+
+Only argparse is imported here; each subcommand is a module of its own, imported when it is called.
+A command module has `HELP`, `arguments(parser)` and `run(options) -> int`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from ..errors import EXIT_FAILED, EXIT_USAGE, PenstockError, UsageError
+
+__all__ = ["COMMANDS", "common_arguments", "main"]
+
+COMMANDS = {
+    "run": "run a pipeline",
+    "check": "say what is wrong with a pipeline without running it",
+    "preview": "show the first records after each node",
+    "graph": "draw a pipeline",
+    "list": "list what is installed",
+    "describe": "explain a component and its options",
+    "plugins": "list plugins and their state",
+    "schema": "print the JSON Schema of pipeline files",
+    "new": "write a new pipeline or plugin",
+    "errors": "show records that were set aside",
+    "runs": "show earlier runs",
+    "doctor": "show versions and paths for a bug report",
+}
+"""Each command of the kernel and what it does."""
+
+_EXIT_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is returned."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    options: Any = None
+    try:
+        parser = _Parser(prog="penstock", description=_ABOUT, add_help=False)
+        _top_arguments(parser)
+        name, rest = _split(parser, argv)
+        if name is None:
+            return 0
+        command = _command(name)
+        sub = _Parser(prog=f"penstock {name}", description=_sentence(command.HELP))
+        command.arguments(sub)
+        options = sub.parse_args(rest)
+        code: int = command.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _pipe_closed()
+    except PenstockError as error:
+        return _show(error, options)
+    except KeyboardInterrupt:
+        print("penstock: interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as leaving:  # argparse leaves this way after --help
+        return leaving.code if isinstance(leaving.code, int) else EXIT_USAGE
+    except Exception as error:
+        return _show_unexpected(error, options)
+
+
+_ABOUT = "Move records from inputs through inspectors and transformers to outputs."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, where=self.prog, hint=f"see `{self.prog} --help`")
+
+
+def _top_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("-h", "--help", action="store_true", help="show this and leave")
+    parser.add_argument("--version", action="store_true", help="show the version and leave")
+
+
+def _split(parser: argparse.ArgumentParser, argv: list[str]) -> tuple[str | None, list[str]]:
+    """The command and its arguments; None when there was only something to show."""
+    if argv and not argv[0].startswith("-"):
+        return argv[0], argv[1:]
+    top = parser.parse_args(argv)
+    if top.version:
+        from .. import __version__
+
+        print(f"penstock {__version__}")
+    else:
+        print(_overview())
+    return top.command, []
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: penstock COMMAND [ARGUMENTS]",
+            "",
+            _ABOUT,
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`penstock COMMAND --help` explains one. Plugins may add commands: see `penstock plugins`.",
+        ]
+    )
+
+
+def _command(name: str) -> Any:
+    if name in COMMANDS:
+        return import_module(f"{__name__}.{'list_' if name == 'list' else name}")
+    from ..plugins import Plugins
+
+    provided = Plugins().names("command")
+    if name in provided:
+        return Plugins().find("command", name).load()
+    from ..errors import nearest
+
+    near = nearest(name, [*COMMANDS, *provided])
+    raise UsageError(
+        f"no command named {name!r}", where="penstock", hint=f"did you mean {near!r}?" if near else "see `penstock --help`"
+    )
+
+
+def common_arguments(parser: argparse.ArgumentParser, *, pipeline: bool = True) -> None:
+    """The arguments that commands share."""
+    if pipeline:
+        parser.add_argument(
+            "pipeline",
+            nargs="?",
+            help="pipeline file (default: penstock.yaml, .toml or .json in this folder)",
+        )
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="COMPONENT.OPTION=VALUE",
+            help="replace an option of the file; may be repeated",
+        )
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="use a Python file as a plugin"
+    )
+    parser.add_argument("--no-plugins", action="store_true", help="use the kernel's own parts only")
+    parser.add_argument("--json", action="store_true", help="report as JSON on standard output")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def _show(error: PenstockError, options: Any) -> int:
+    if getattr(options, "json", False):
+        import json
+
+        from ..errors import ConfigError
+
+        found = error.problems if isinstance(error, ConfigError) else [error]
+        shown = {"error": {"exit_code": error.exit_code, "problems": [str(one) for one in found]}}
+        print(json.dumps(shown, indent=2))
+    else:
+        print(str(error), file=sys.stderr)
+    _traceback(options)
+    return error.exit_code
+
+
+def _show_unexpected(error: Exception, options: Any) -> int:
+    name = type(error).__name__
+    print(
+        f"penstock: unexpected {name}: {error}; -v shows where, please report it", file=sys.stderr
+    )
+    _traceback(options)
+    return EXIT_FAILED
+
+
+def _traceback(options: Any) -> None:
+    if getattr(options, "verbose", False):
+        import traceback
+
+        traceback.print_exc()
+
+
+def _pipe_closed() -> int:
+    """The reader of our output has left: nobody is there to read an error either."""
+    # Python flushes standard output on exit; without a destination that would print a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("penstock: standard output was closed; stopped", file=sys.stderr)
+    return _EXIT_PIPE

@@ -1,0 +1,99 @@
+"""`penstock run`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Any
+
+from ..errors import EXIT_FAILED
+from ..journal import Report
+from ..run import Display, Run
+from . import common_arguments
+from .loading import find_file, load, store_of
+
+HELP = "run a pipeline"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    common_arguments(parser)
+    parser.add_argument("--engine", help="use this engine instead of the file's")
+    parser.add_argument("--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show only errors")
+    parser.add_argument("--no-color", action="store_true", help="no colours")
+
+
+def run(options: Any) -> int:
+    pipeline = load(options)
+    store = store_of(options)
+    store.open()
+    display = None
+    if not options.quiet:
+        color = not options.no_color and "NO_COLOR" not in os.environ and sys.stderr.isatty()
+        display = Display(progress=not options.json, color=color)
+    try:
+        one = pipeline.start(store=store, display=display)
+        signals = _Signals(one)
+        with signals:
+            report = one.execute()
+    finally:
+        store.close()
+    for warning in pipeline.warnings:
+        report.warnings.append(warning)
+    return _finish(options, one, report, signals.received)
+
+
+def _finish(options: Any, one: Run, report: Report, received: int | None) -> int:
+    if isinstance(one.error, BrokenPipeError) or isinstance(one.error.__cause__ if one.error else None, BrokenPipeError):
+        raise BrokenPipeError
+    if options.json:
+        import json
+
+        print(json.dumps(report.to_dict(), indent=2, default=str))
+    elif not options.quiet and not (one.display and one.display.report_shown):
+        print(report.table(), file=sys.stderr)
+    elif report.error:
+        print(report.error, file=sys.stderr)
+    if report.letters and not options.quiet:
+        file = find_file(options.pipeline)
+        print(
+            f"{report.letters} records were set aside; see them with: penstock errors {file}",
+            file=sys.stderr,
+        )
+    if options.verbose and one.error is not None:
+        import traceback
+
+        traceback.print_exception(one.error)
+    if report.status == "interrupted" and received is not None:
+        return 128 + received
+    if one.error is not None:
+        return getattr(one.error, "exit_code", EXIT_FAILED)
+    return report.exit_code
+
+
+class _Signals:
+    """Let the first Ctrl-C or SIGTERM drain the run and the second one end it at once."""
+
+    def __init__(self, one: Run) -> None:
+        self.run = one
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: object) -> None:
+        if self.received is not None:
+            # Threads may hang in a client; nothing but leaving at once keeps the promise.
+            os.write(2, b"penstock: stopped at once\n")
+            os._exit(128 + number)
+        self.received = number
+        os.write(2, b"penstock: finishing what was read; once more to stop at once\n")
+        self.run.stop("interrupted")

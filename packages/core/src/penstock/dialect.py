@@ -1,0 +1,60 @@
+"""From a file to a `PipelineSpec`: choose the syntax by suffix and the dialect by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from .errors import ConfigError, Problem
+from .plugins import Plugins
+from .spec import Document, PipelineSpec
+
+__all__ = ["Dialect", "Syntax", "parse", "read_document", "read_spec"]
+
+
+class Syntax(Protocol):
+    """Parses text to a document."""
+
+    def parse(self, text: str, name: str) -> Document:
+        """`name` is what messages call the file. Raises ConfigError with places."""
+
+
+class Dialect(Protocol):
+    """Speaks the vocabulary of one kind of pipeline file."""
+
+    def recognises(self, document: Document) -> bool:
+        """Whether the document is written in this dialect; looks at keys only."""
+
+    def read(self, document: Document) -> PipelineSpec:
+        """The pipeline. Raises ConfigError with every problem that can be seen without building."""
+
+
+def read_document(path: Path, plugins: Plugins) -> Document:
+    """Read and parse a file; the suffix decides how."""
+    from .syntaxes import read_text
+
+    document = parse(read_text(path), path.suffix.lstrip("."), path.name, plugins)
+    document.path = path.absolute()
+    return document
+
+
+def parse(text: str, suffix: str, name: str, plugins: Plugins) -> Document:
+    """Parse text in the syntax of a suffix such as "yaml"."""
+    known = plugins.names("syntax")
+    if suffix.lower() not in known:
+        shown = ", ".join(f".{one}" for one in sorted(known))
+        raise ConfigError([Problem(f"{name}: no syntax for the suffix {suffix!r}", hint=f"there are {shown}")])
+    syntax: Syntax = plugins.find("syntax", suffix.lower()).load()()
+    return syntax.parse(text, name)
+
+
+def read_spec(document: Document, plugins: Plugins) -> PipelineSpec:
+    """Let the first dialect that recognises a document read it, the native one last."""
+    names = sorted(plugins.names("dialect"), key=lambda name: name == "native")
+    for name in names:
+        dialect: Dialect = plugins.find("dialect", name).load()()
+        if dialect.recognises(document):
+            return dialect.read(document)
+    raise ConfigError(
+        [document.problem("no dialect knows these keys", hint="a pipeline declares inputs and pipes")]
+    )

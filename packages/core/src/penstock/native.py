@@ -1,0 +1,269 @@
+"""The native dialect: inputs, inspectors, transformers, outputs, brokers and pipes.
+
+What every key means stands in DESIGN and in `docs/reference`; this module only checks the shape of
+a document and reads it into a `PipelineSpec`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, Problem, nearest
+from .options import Duration, component, option, read_options
+from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
+
+__all__ = ["EpochOptions", "NativeDialect", "SECTIONS"]
+
+SECTIONS = (
+    "name",
+    "description",
+    "version",
+    *ROLES.values(),
+    "brokers",
+    "pipes",
+    "engine",
+    "epoch",
+)
+"""Every key at the top of a native file, in the order in which people write them."""
+
+_NAME = re.compile(r"[^\s.@/:]+")
+
+
+@component
+class EpochOptions:
+    """When an epoch ends."""
+
+    records: int | None = option(help="After this many records read.", default=None)
+    seconds: Duration | None = option(help="After this time.", default=10.0)
+
+
+@component
+class _Reserved:
+    """The reserved keys, checked as options are."""
+
+    use: str = option(help="What the component is: a name, or 'package.module:attribute'.")
+    description: str = option(help="For people.", default="")
+    on_error: str = option(help="What becomes of a failing record.", default="collect")
+    retry: int | dict[str, Any] = option(help="How often a failing record is tried again.", default=0)
+    timeout: Duration | None = option(help="Longest time for one batch.", default=None)
+    optional: bool = option(help="Go on without the component when it fails.", default=False)
+    key: str | None = option(help="Field to index the records read by.", default=None)
+
+
+@component
+class _Retry:
+    tries: int = option(help="How often.")
+    delay: Duration = option(help="First pause; it doubles.", default=0.1)
+
+
+_ON_ERROR = ("collect", "skip", "stop")
+
+
+class NativeDialect:
+    """Reads the native file; YAML, TOML and JSON alike."""
+
+    def recognises(self, document: Document) -> bool:
+        return not document.data.keys().isdisjoint(("pipes", *ROLES.values()))
+
+    def read(self, document: Document) -> PipelineSpec:
+        reader = _Reader(document)
+        spec = reader.pipeline()
+        if reader.problems:
+            raise ConfigError(_once(reader.problems))
+        return spec
+
+
+def _once(problems: list[Problem]) -> Iterator[Problem]:
+    """One problem per place and path: what follows from a first mistake only confuses."""
+    seen = set()
+    for problem in problems:
+        key = (problem.place, problem.path)
+        if key not in seen:
+            seen.add(key)
+            yield problem
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = list(document.problems)
+
+    def wrong(self, what: str, *path: str | int, hint: str | None = None) -> None:
+        self.problems.append(self.document.problem(what, *path, hint=hint))
+
+    def pipeline(self) -> PipelineSpec:
+        document = self.document
+        for key in document.data:
+            if key not in SECTIONS and not _hidden(key):
+                near = nearest(str(key), SECTIONS)
+                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(SECTIONS)}"
+                self.wrong("no such section", key, hint=hint)
+        if document.data.get("version", 1) != 1:
+            self.wrong(f"must be 1, got {document.data['version']!r}", "version")
+        spec = PipelineSpec(name=self.text("name") or _stem(document), document=document)
+        spec.description = self.text("description")
+        for role, section in ROLES.items():
+            self.components(role, section, spec)
+        for name, path, entry in self.entries("brokers"):
+            made = self.component("broker", name, path, entry)
+            if made is not None:
+                spec.brokers[name] = made
+        self.pipes(spec)
+        spec.engine = self.engine()
+        spec.epoch = self.epoch()
+        return spec
+
+    def text(self, key: str) -> str:
+        value = self.document.data.get(key, "")
+        if not isinstance(value, str):
+            self.wrong(f"must be text, got {value!r}", key, hint="write it in quotes")
+            return ""
+        return value
+
+    def entries(self, section: str) -> Iterator[tuple[str, tuple[str | int, ...], Any]]:
+        found = self.document.data.get(section)
+        if found is None:
+            return
+        if not isinstance(found, Mapping):
+            self.wrong(f"must be a mapping of names, got {found!r}", section)
+            return
+        for name, entry in found.items():
+            if not _hidden(name):
+                yield str(name), (section, name), entry
+
+    def components(self, role: str, section: str, spec: PipelineSpec) -> None:
+        for name, path, entry in self.entries(section):
+            if not _NAME.fullmatch(name):
+                self.wrong("a name cannot hold spaces or any of . @ / :", *path)
+            earlier = spec.components.get(name)
+            if earlier is not None:
+                self.wrong(
+                    f"{name!r} is the name of an {earlier.role} already" if earlier.role[0] in "aeiou"
+                    else f"{name!r} is the name of a {earlier.role} already",
+                    *path,
+                    hint="give it a name of its own",
+                )
+            made = self.component(role, name, path, entry)
+            if made is not None:
+                spec.components[name] = made
+
+    def component(
+        self, role: str, name: str, path: tuple[str | int, ...], entry: Any
+    ) -> ComponentSpec | None:
+        if isinstance(entry, str):
+            entry = {"use": entry}
+        if not isinstance(entry, Mapping):
+            self.wrong(f"must be a mapping with 'use', got {entry!r}", *path)
+            return None
+        reserved = {key: entry[key] for key in entry if key in RESERVED}
+        options = {key: entry[key] for key in entry if key not in RESERVED and not _hidden(key)}
+        if role == "input" and "key" in options and options.get("use") != "stream":
+            reserved["key"] = options.pop("key")
+        values, problems = read_options(_Reserved, reserved)
+        for problem in problems:
+            where = problem.path.split(".")
+            if where == ["use"] and "use" not in entry:
+                near = nearest("use", options)
+                hint = f"did you mean 'use' by {near!r}?" if near else "say what it is, as in `use: csv`"
+                self.wrong("has no 'use'", *path, hint=hint)
+            else:
+                self.wrong(problem.what, *path, *where, hint=problem.hint)
+        if problems:
+            return None
+        settings = self.settings(role, path, values)
+        return ComponentSpec(
+            name, role, values["use"], options, settings, values.get("description", ""), path
+        )
+
+    def settings(self, role: str, path: tuple[str | int, ...], values: Mapping[str, Any]) -> Settings:
+        settings = Settings(key=values.get("key"), timeout=values.get("timeout"))
+        settings.optional = values.get("optional", False)
+        settings.on_error = on_error = values.get("on_error", "collect")
+        if on_error == "retry":  # the old spelling of `retry: 3`
+            settings.on_error, settings.retry = "collect", 3
+        elif on_error not in _ON_ERROR:
+            near = nearest(on_error, _ON_ERROR)
+            self.wrong(
+                f"must be 'collect', 'skip', 'stop' or 'retry', got {on_error!r}",
+                *path,
+                "on_error",
+                hint=f"did you mean {near!r}?" if near else None,
+            )
+        retry = values.get("retry", 0)
+        if isinstance(retry, dict):
+            made, problems = read_options(_Retry, retry)
+            for problem in problems:
+                self.wrong(problem.what, *path, "retry", problem.path, hint=problem.hint)
+            settings.retry = made.get("tries", 0)
+            settings.retry_delay = made.get("delay", settings.retry_delay)
+        elif retry:
+            settings.retry = retry
+        if settings.retry < 0:
+            self.wrong(f"must not be negative, got {settings.retry!r}", *path, "retry")
+        if settings.optional and role not in ("input", "output"):
+            self.wrong(f"an {role} cannot be optional" if role[0] == "i" else f"a {role} cannot be optional",
+                       *path, "optional", hint="only inputs and outputs can")
+        return settings
+
+    def pipes(self, spec: PipelineSpec) -> None:
+        if "pipes" not in self.document.data:
+            self.wrong("declares no pipes", hint="say in which order the components work, as in "
+                       "`pipes: {main: [input, output]}`")
+            return
+        for pipe, path, steps in self.entries("pipes"):
+            if not isinstance(steps, list) or not steps:
+                self.wrong(f"must be a list of component names, got {steps!r}", *path)
+                continue
+            spec.pipes[pipe] = [
+                step
+                for index, entry in enumerate(steps)
+                if (step := self.step(spec, (*path, index), entry)) is not None
+            ]
+
+    def step(self, spec: PipelineSpec, path: tuple[str | int, ...], entry: Any) -> PipeStep | None:
+        mix = False
+        if isinstance(entry, Mapping) and len(entry) == 1:
+            (word, name), *_ = entry.items()
+            if word not in ("mix", "append"):
+                self.wrong(f"must be a name, or 'mix' or 'append' with an input, got {entry!r}", *path)
+                return None
+            mix, entry = word == "mix", name
+            if isinstance(entry, str) and entry in spec.components and spec.components[entry].role != "input":
+                self.wrong(f"only an input can be {word}ed, {entry!r} is not one", *path)
+                return None
+        if not isinstance(entry, str):
+            self.wrong(f"must be the name of a component, got {entry!r}", *path)
+            return None
+        if entry not in spec.components:
+            near = nearest(entry, spec.components)
+            hint = f"did you mean {near!r}?" if near else "declare it first"
+            self.wrong(f"no component named {entry!r}", *path, hint=hint)
+            return None
+        return PipeStep(entry, mix, path)
+
+    def engine(self) -> ComponentSpec | None:
+        entry = self.document.data.get("engine")
+        return None if entry is None else self.component("engine", "engine", ("engine",), entry)
+
+    def epoch(self) -> dict[str, Any]:
+        entry = self.document.data.get("epoch")
+        if entry is None:
+            return {}
+        if not isinstance(entry, Mapping):
+            self.wrong(f"must be a mapping of 'records' and 'seconds', got {entry!r}", "epoch")
+            return {}
+        values, problems = read_options(EpochOptions, entry)
+        for problem in problems:
+            self.wrong(problem.what, "epoch", *problem.path.split("."), hint=problem.hint)
+        return values
+
+
+def _hidden(key: Any) -> bool:
+    return isinstance(key, str) and key.startswith(("x-", "_"))
+
+
+def _stem(document: Document) -> str:
+    return Path(document.name).stem or "pipeline"

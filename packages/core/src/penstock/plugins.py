@@ -1,0 +1,321 @@
+"""Plugins: found through entry points, imported only when a name they provide is needed.
+
+A `Plugins` object is made by whoever needs one and passed on; there is no global registry.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .errors import PluginError, nearest
+from .hookspecs import PROJECT, PROVIDERS, Hooks
+
+__all__ = ["GROUP", "Distribution", "Plugins", "Provided", "load"]
+
+GROUP = "penstock.plugins.v1"
+"""The entry-point group; its number grows when a hook changes in a way that breaks plugins."""
+
+
+@dataclass
+class Distribution:
+    """An installed plugin: where it came from and, if it could not be loaded, why."""
+
+    name: str
+    version: str
+    entry: str
+    module: str
+    state: str = "found"  # found, loaded, disabled or broken
+    reason: str = ""
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Provided:
+    """A name that a plugin provides, as "module:Class" or as the object itself."""
+
+    kind: str
+    name: str
+    target: Any
+    plugin: str
+    version: str
+
+    def load(self) -> Any:
+        """Import what the name stands for."""
+        if not isinstance(self.target, str):
+            return self.target
+        try:
+            return load(self.target)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} cannot be imported: {type(error).__name__}: {error}",
+                where=self.plugin,
+                hint="reinstall or remove the plugin",
+            ) from error
+
+
+class Plugins:
+    """What is installed, and what it provides."""
+
+    def __init__(self, *, discover: bool = True, environ: Mapping[str, str] | None = None) -> None:
+        import pluggy
+
+        environ = os.environ if environ is None else environ
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Hooks)
+        self._disabled = {one.strip() for one in environ.get("PENSTOCK_DISABLE", "").split(",")} - {""}
+        self._discover = discover
+        self._known: dict[str, Distribution] | None = None
+        self._provided: dict[str, dict[str, list[Provided]]] = {}
+        self._sources: dict[int, Distribution] = {}
+
+    @property
+    def hooks(self) -> Any:
+        """The hook relay, for those who call the hooks of the second group."""
+        self._load_all()
+        return self._manager.hook
+
+    def register(self, plugin: Any, name: str = "", version: str = "") -> None:
+        """Add an object or module with hook implementations, as `plugins.py` beside a pipeline."""
+        self._load_all()
+        name = name or getattr(plugin, "__name__", type(plugin).__name__)
+        one = Distribution(name, version, name, name, state="loaded")
+        self._add(one, plugin)
+        self._provided.clear()
+
+    def register_file(self, path: Path) -> None:
+        """Add a Python file as a plugin; refused when somebody else may write to it."""
+        refuse_if_shared(path)
+        import importlib.util
+
+        name = f"_penstock_local_{abs(hash(str(path.resolve())))}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise PluginError("is not a Python file", where=str(path))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"cannot be imported: {type(error).__name__}: {error}", where=str(path), hint="mend the file"
+            ) from error
+        self.register(module, str(path))
+
+    def distributions(self) -> list[Distribution]:
+        """Every plugin that was found, with its state; loads them all."""
+        self._load_all()
+        for kind in PROVIDERS:
+            self.names(kind)
+        return list((self._known or {}).values())
+
+    def names(self, kind: str) -> dict[str, list[Provided]]:
+        """Every name of a kind with those who provide it."""
+        self._load_all()
+        if kind not in self._provided:
+            self._provided[kind] = self._collect(kind)
+        return self._provided[kind]
+
+    def find(self, kind: str, name: str) -> Provided:
+        """Who provides `name`; `distribution/name` chooses between several."""
+        chosen, _, short = name.rpartition("/")
+        providers = self.names(kind).get(short, [])
+        if chosen:
+            providers = [one for one in providers if one.plugin == chosen]
+        if not providers:
+            raise PluginError(**self._missing(kind, name))
+        if len(providers) > 1:
+            both = " and ".join(one.plugin for one in providers)
+            raise PluginError(
+                f"{kind} named {name!r} is provided by {both}",
+                hint=f"write '{providers[0].plugin}/{name}' or set PENSTOCK_DISABLE",
+            )
+        return providers[0]
+
+    def _missing(self, kind: str, name: str) -> dict[str, Any]:
+        from .known import distribution_of
+
+        what = f"no {kind} named {name!r}"
+        owner = distribution_of(kind, name)
+        if owner in self._disabled:
+            return {"what": what, "hint": f"{owner} provides it and PENSTOCK_DISABLE switches it off"}
+        for one in (self._known or {}).values():
+            if one.name == owner and one.state == "broken":
+                return {"what": f"{what}: {owner} is broken: {one.reason}", "hint": "reinstall it"}
+        if owner:
+            return {"what": what, "hint": f"it comes with {owner}: pip install {owner}"}
+        near = nearest(name, self.names(kind))
+        hint = f"did you mean {near!r}?" if near else f"see `penstock list {kind}s`"
+        return {"what": what, "hint": hint}
+
+    # ---- discovery ------------------------------------------------------------------------------
+
+    def _load_all(self) -> None:
+        if self._known is not None:
+            return
+        self._known = {}
+        from . import __version__, builtin
+
+        self._add(Distribution("penstock", __version__, "builtin", builtin.__name__), builtin)
+        if not self._discover:
+            return
+        for one in entry_points():
+            self._known[f"{one.name}/{one.entry}"] = one
+            if one.name in self._disabled or one.entry in self._disabled:
+                one.state, one.reason = "disabled", "by PENSTOCK_DISABLE"
+                continue
+            self._load_one(one)
+
+    def _load_one(self, one: Distribution) -> None:
+        """Import an entry module, whatever it raises: one bad plugin must not stop the others."""
+        try:
+            module = import_module(one.module)
+            self._add(one, module)
+        except (Exception, SystemExit) as error:
+            one.state = "broken"
+            one.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+    def _add(self, one: Distribution, plugin: Any) -> None:
+        import pluggy
+
+        assert self._known is not None
+        self._known[f"{one.name}/{one.entry}"] = one
+        try:
+            self._manager.register(plugin, name=f"{one.name}/{one.entry}")
+            for hook in self._manager.get_hookcallers(plugin) or ():
+                if hook.spec is None:
+                    raise PluginError(f"there is no hook {hook.name!r}")
+        except (pluggy.PluginValidationError, PluginError) as error:
+            self._manager.unregister(plugin)
+            raise PluginError(str(error), where=one.name) from error
+        one.state = "loaded"
+        self._sources[id(plugin)] = one
+
+    def _collect(self, kind: str) -> dict[str, list[Provided]]:
+        found: dict[str, list[Provided]] = {}
+        hook = getattr(self._manager.hook, PROVIDERS[kind])
+        for implementation in hook.get_hookimpls():
+            one = self._sources[id(implementation.plugin)]
+            for name, target in self._answers(one, implementation):
+                one.names.setdefault(kind, []).append(name)
+                found.setdefault(name, []).append(Provided(kind, name, target, one.name, one.version))
+        return found
+
+    def _answers(self, one: Distribution, implementation: Any) -> Iterable[tuple[str, Any]]:
+        try:
+            return list(dict(implementation.function()).items())
+        except (Exception, SystemExit) as error:
+            one.state = "broken"
+            one.reason = f"{implementation.function.__name__}: {type(error).__name__}: {error}"
+            return ()
+
+
+def load(target: str) -> Any:
+    """Import "module:attribute"; the attribute may be dotted."""
+    module, _, attribute = target.partition(":")
+    if not attribute:
+        raise PluginError(f"{target!r} names no attribute", hint="write 'package.module:name'")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
+            raise PluginError(f"there is no module {module!r}", where=target) from error
+        raise
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            near = nearest(part, [name for name in dir(found) if not name.startswith("_")])
+            raise PluginError(
+                f"{module!r} has no {part!r}",
+                where=target,
+                hint=f"did you mean {near!r}?" if near else "mend the name",
+            ) from None
+    return found
+
+
+def refuse_if_shared(path: Path) -> None:
+    """Code that somebody else may change is not run on a user's behalf."""
+    if os.name != "posix":
+        return
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise PluginError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if about.st_mode & stat.S_IWOTH or (about.st_mode & stat.S_IWGRP and about.st_gid != os.getgid()):
+        raise PluginError("others may write to it", where=str(path), hint=f"chmod go-w {path}")
+    if about.st_uid not in (0, os.getuid()):
+        raise PluginError("it belongs to somebody else", where=str(path), hint="make it your own")
+
+
+def entry_points() -> Iterator[Distribution]:
+    """The entry points of our group, first on the path first.
+
+    Reads `entry_points.txt` of each installed distribution itself: `importlib.metadata` parses
+    every distribution of an environment for the same answer. What is not a plain folder on the path (a
+    zip file, a custom finder) is left to `importlib.metadata`.
+    """
+    seen: set[str] = set()
+    odd = False
+    for folder in dict.fromkeys(sys.path):
+        try:
+            names = sorted(os.listdir(folder or "."))
+        except NotADirectoryError:
+            odd = True
+            continue
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")) and name not in seen:
+                seen.add(name)
+                yield from _read_entries(os.path.join(folder or ".", name))
+    if odd:
+        yield from _metadata_entries(seen)
+
+
+def _read_entries(folder: str) -> Iterator[Distribution]:
+    try:
+        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8") as file:
+            text = file.read()
+    except OSError:
+        return
+    if f"[{GROUP}]" not in text:
+        return
+    name, _, version = os.path.basename(folder).rpartition(".")[0].partition("-")
+    for entry, module in _section(text):
+        yield Distribution(name.replace("_", "-").lower(), version, entry, module)
+
+
+def _section(text: str) -> Iterator[tuple[str, str]]:
+    inside = False
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith("["):
+            inside = line == f"[{GROUP}]"
+        elif inside and "=" in line and not line.startswith("#"):
+            entry, _, module = line.partition("=")
+            yield entry.strip(), module.strip()
+
+
+def _metadata_entries(seen: set[str]) -> Iterator[Distribution]:
+    from importlib import metadata
+
+    for one in metadata.distributions():
+        path = getattr(one, "_path", None)
+        if path is not None and path.name in seen:
+            continue
+        for entry in one.entry_points:
+            if entry.group == GROUP:
+                yield Distribution(
+                    str(one.metadata["Name"]).lower(), one.version, entry.name, entry.value
+                )
+
+
