@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
+from . import placeholders
 from .errors import ConfigError, Problem
 from .plugins import Plugins
 from .spec import Document, PipelineSpec
 
-__all__ = ["Dialect", "Syntax", "parse", "read_document", "read_spec"]
+__all__ = ["Dialect", "Syntax", "fill_in", "parse", "read_document", "read_spec"]
 
 
 class Syntax(Protocol):
@@ -35,7 +37,21 @@ def read_document(path: Path, plugins: Plugins) -> Document:
 
     document = parse(read_text(path), path.suffix.lstrip("."), path.name, plugins)
     document.path = path.absolute()
+    fill_in(document, plugins)
     return document
+
+
+def fill_in(document: Document, plugins: Plugins) -> None:
+    """Replace the placeholders of a document; those without a value become its `problems`."""
+    directory = document.path.parent if document.path else Path.cwd()
+    resolvers = [
+        placeholders.environment(os.environ),
+        placeholders.pipeline(document.path),
+        placeholders.git(directory),
+        lambda name: plugins.hooks.penstock_resolve(name=name),
+    ]
+    document.data, problems, _ = placeholders.expand(document, resolvers)
+    document.problems.extend(problems)
 
 
 def parse(text: str, suffix: str, name: str, plugins: Plugins) -> Document:
