@@ -3,14 +3,14 @@
     import penstock
 
     report = penstock.run("pipeline.yaml")
-    report = penstock.run(CsvInput(path="orders.csv"), Fields(where="amount > 0"), JsonOutput(path="out.jsonl"))
+    report = penstock.run(CsvInput(path="in.csv"), Fields(where="n > 0"), JsonOutput(path="out"))
 
 Everything public is listed in `__all__`; each name is imported when it is first used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,10 +57,30 @@ _HOMES = {
     "batch": ("Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
     "broker": ("Broker",),
     "build": ("Pipeline", "load_pipeline"),
-    "component": ("BATCH_SIZE", "Component", "Context", "Input", "Inspector", "Output")
-    + ("RecordInput", "Stage", "Transformer"),
-    "errors": ("ConfigError", "ConnectError", "PenstockError", "Place", "PluginError", "Problem")
-    + ("RecordError", "RunError", "Skip", "TransientError", "UsageError"),
+    "component": (
+        "BATCH_SIZE",
+        "Component",
+        "Context",
+        "Input",
+        "Inspector",
+        "Output",
+        "RecordInput",
+        "Stage",
+        "Transformer",
+    ),
+    "errors": (
+        "ConfigError",
+        "ConnectError",
+        "PenstockError",
+        "Place",
+        "PluginError",
+        "Problem",
+        "RecordError",
+        "RunError",
+        "Skip",
+        "TransientError",
+        "UsageError",
+    ),
     "hookspecs": ("hookimpl",),
     "journal": ("Report",),
     "options": ("ByteSize", "Duration", "component", "option"),
@@ -71,7 +91,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: F822 - resolved by __getattr__
+__all__ = [
     "BATCH_SIZE",
     "Batch",
     "Broker",
@@ -154,9 +174,10 @@ def run(
     from .build import load_pipeline, pipeline_of
 
     if len(what) == 1 and (isinstance(what[0], str) or hasattr(what[0], "__fspath__")):
-        return load_pipeline(what[0], plugins, settings=settings, engine=engine).run(store=store)  # type: ignore[arg-type]
+        file = cast("str | Path", what[0])
+        return load_pipeline(file, plugins, settings=settings, engine=engine).run(store=store)
     if any(isinstance(one, (list, tuple)) for one in what):
-        pipes = [list(one) for one in what]  # type: ignore[arg-type]
+        pipes = [list(cast("Sequence[Component]", one)) for one in what]
     else:
-        pipes = [list(what)]  # type: ignore[arg-type]
+        pipes = [list(cast("tuple[Component, ...]", what))]
     return pipeline_of(pipes, plugins, name=name, engine=engine).run(store=store)

@@ -61,9 +61,7 @@ class Pipeline:
         """New components, connected."""
         roles = {name: spec.role for name, spec in self.spec.components.items()}
         shape = plan(self.spec.pipes, roles)
-        nodes = [
-            self.made[component].node(name) for name, component in shape.instances.items()
-        ]
+        nodes = [self.made[component].node(name) for name, component in shape.instances.items()]
         edges = list(shape.edges)
         leading = {left for left, _ in edges}
         loose = [node.name for node in nodes if node.name not in leading and node.role != "output"]
@@ -234,7 +232,9 @@ def _role_of(one: Any) -> str:
             return role
     if hasattr(one, "process"):
         return "transformer"
-    raise UsageError(f"{one!r} is not a component", hint="give inputs, inspectors, transformers and outputs")
+    raise UsageError(
+        f"{one!r} is not a component", hint="give inputs, inspectors, transformers and outputs"
+    )
 
 
 def _fresh_name(one: Any, taken: Mapping[str, Any]) -> str:
@@ -339,7 +339,11 @@ class _Builder:
         place = self.spec.document.place(*component.path, "use") if self.spec.document else None
         where = f"{place}: {'.'.join(map(str, component.path))}.use" if place else component.name
         self.missing.append(
-            PluginError(f"{error.where}: {error.what}" if error.where else error.what, where=where, hint=error.hint)
+            PluginError(
+                f"{error.where}: {error.what}" if error.where else error.what,
+                where=where,
+                hint=error.hint,
+            )
         )
 
     def make_stream(self, component: ComponentSpec) -> _Made | None:
@@ -376,7 +380,9 @@ class _Builder:
 
     def check_timeouts(self, engine: Any) -> None:
         for component in self.spec.components.values():
-            if component.settings.timeout is not None and not getattr(engine, "enforces_timeout", False):
+            if component.settings.timeout is not None and not getattr(
+                engine, "enforces_timeout", False
+            ):
                 self.wrong(
                     "this engine cannot enforce a timeout",
                     [*component.path, "timeout"],
@@ -390,9 +396,10 @@ class _Builder:
             if not steps:
                 continue
             first = steps[0]
-            if spec.components[first.name].role != "input" and first.name not in later:
+            role = spec.components[first.name].role
+            if role != "input" and first.name not in later:
                 self.wrong(
-                    f"a pipe must begin with an input, {first.name!r} is {_a(spec.components[first.name].role)}",
+                    f"a pipe must begin with an input, {first.name!r} is {_a(role)}",
                     first.path or ("pipes", pipe, 0),
                     "put an input first, or branch from a component of another pipe",
                 )
@@ -426,7 +433,9 @@ def _load_beside(use: str, directory: Path) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"cannot be imported: {type(error).__name__}: {error}", where=use, hint="mend the module"
+            f"cannot be imported: {type(error).__name__}: {error}",
+            where=use,
+            hint="mend the module",
         ) from error
     finally:
         sys.path.remove(folder)
@@ -451,7 +460,9 @@ def _together(missing: Sequence[PluginError]) -> PluginError:
 def _printing(plugins: Plugins, taken: set[str]) -> Node:
     provided = plugins.find("output", "print")
     name = "print" if "print" not in taken else "print@end"
-    return Node(name, "output", provided.load()(), Settings(), "print", provided.plugin, provided.version)
+    return Node(
+        name, "output", provided.load()(), Settings(), "print", provided.plugin, provided.version
+    )
 
 
 def _override(spec: PipelineSpec, text: str) -> None:
@@ -466,7 +477,8 @@ def _override(spec: PipelineSpec, text: str) -> None:
     if found is None:
         near = nearest(name, [*spec.components, *spec.brokers])
         raise UsageError(
-            f"--set {text!r}: no component named {name!r}", hint=f"did you mean {near!r}?" if near else None
+            f"--set {text!r}: no component named {name!r}",
+            hint=f"did you mean {near!r}?" if near else None,
         )
     parsed: Any = value
     if value[:1] in "[{":

@@ -6,6 +6,7 @@ component from one thread at a time.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .batch import Batch, Failure, each, expand, inspect_each
 from .errors import PluginError
-from .options import MISSING, component, option
+from .options import component, option
 from .schedule import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def from_function(role: str, function: Callable[..., Any], name: str) -> type[Co
         "reference": name,
     }
     for parameter in named:
-        default = MISSING if parameter.default is parameter.empty else parameter.default
+        default = dataclasses.MISSING if parameter.default is parameter.empty else parameter.default
         body[parameter.name] = option(help=f"Argument of {name}.", default=default)
     made: type[Component] = component(type(function.__name__, (base,), body))
     return made

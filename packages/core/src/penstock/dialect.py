@@ -59,7 +59,9 @@ def parse(text: str, suffix: str, name: str, plugins: Plugins) -> Document:
     known = plugins.names("syntax")
     if suffix.lower() not in known:
         shown = ", ".join(f".{one}" for one in sorted(known))
-        raise ConfigError([Problem(f"{name}: no syntax for the suffix {suffix!r}", hint=f"there are {shown}")])
+        raise ConfigError(
+            [Problem(f"{name}: no syntax for the suffix {suffix!r}", hint=f"there are {shown}")]
+        )
     syntax: Syntax = plugins.find("syntax", suffix.lower()).load()()
     return syntax.parse(text, name)
 
@@ -72,5 +74,9 @@ def read_spec(document: Document, plugins: Plugins) -> PipelineSpec:
         if dialect.recognises(document):
             return dialect.read(document)
     raise ConfigError(
-        [document.problem("no dialect knows these keys", hint="a pipeline declares inputs and pipes")]
+        [
+            document.problem(
+                "no dialect knows these keys", hint="a pipeline declares inputs and pipes"
+            )
+        ]
     )

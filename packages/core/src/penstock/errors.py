@@ -87,7 +87,9 @@ class Place:
     def __str__(self) -> str:
         if not self.line:
             return self.file
-        return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        return (
+            f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,12 @@ class RunError(PenstockError):
     """A run could not go on. `node` names the component; the cause is chained."""
 
     def __init__(
-        self, what: str, *, node: str | None = None, where: str | None = None, hint: str | None = None
+        self,
+        what: str,
+        *,
+        node: str | None = None,
+        where: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(what, where=where or node, hint=hint)
         self.node = node

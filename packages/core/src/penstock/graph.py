@@ -155,10 +155,15 @@ def _instance(
 def _check_cycles(made: Plan, pipes: Mapping[str, Sequence[PipeStep]]) -> None:
     try:
         _topological(list(made.instances), made.edges)
-    except _Cycle as cycle:
+    except _CycleError as cycle:
         around = " -> ".join(cycle.path)
         last = next(
-            (pipe for pipe, steps in pipes.items() if cycle.path[0] in {step.name for step in steps}), ""
+            (
+                pipe
+                for pipe, steps in pipes.items()
+                if cycle.path[0] in {step.name for step in steps}
+            ),
+            "",
         )
         raise ConfigError(
             [
@@ -171,7 +176,7 @@ def _check_cycles(made: Plan, pipes: Mapping[str, Sequence[PipeStep]]) -> None:
         ) from None
 
 
-class _Cycle(Exception):
+class _CycleError(Exception):
     def __init__(self, path: list[str]) -> None:
         super().__init__(path)
         self.path = path
@@ -197,7 +202,7 @@ def _topological(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> list
                 trail.pop()
             elif state.get(following) == 1:
                 path = [one for one, _ in trail]
-                raise _Cycle([*path[path.index(following) :], following])
+                raise _CycleError([*path[path.index(following) :], following])
             elif following not in state:
                 state[following] = 1
                 trail.append((following, iter(reversed(successors[following]))))

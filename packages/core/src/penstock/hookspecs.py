@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .run import NodeRun, Run
     from .store import Checkpoint, DeadLetter
 
-__all__ = ["PROVIDERS", "PROJECT", "Hooks", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "PROVIDERS", "Hooks", "hookimpl", "hookspec"]
 
 PROJECT = "penstock"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -91,7 +91,7 @@ class Hooks:
 
     @hookspec
     def penstock_syntaxes(self) -> Mapping[str, str]:  # type: ignore[empty-body]
-        """Syntaxes by file suffix without its dot: `{"yaml": "penstock.syntaxes.yaml:YamlSyntax"}`."""
+        """Syntaxes by file suffix without dot: `{"yaml": "penstock.syntaxes.yaml:YamlSyntax"}`."""
 
     @hookspec
     def penstock_commands(self) -> Mapping[str, str]:  # type: ignore[empty-body]

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import EXIT_FAILED, EXIT_LETTERS, EXIT_OK
 
-__all__ = ["Balance", "FailureGroup", "NodeReport", "Report"]
+__all__ = ["Balance", "FailureGroup", "NodeReport", "Report", "balance_of"]
 
 
 @dataclass
@@ -27,7 +27,9 @@ class NodeReport:
     failed: int = 0
     added: int = 0
     merged: int = 0
+    dead: int = 0
     skipped: int = 0
+    held: int = 0
     seconds: float = 0.0
     observations: dict[str, Any] = field(default_factory=dict)
 
@@ -43,8 +45,9 @@ class NodeReport:
 
 @dataclass
 class Balance:
-    """Where every record went: `read + copied + added = written + filtered + merged + dead + skipped
-    + held`.
+    """Where every record went.
+
+    `read + copied + added = written + filtered + merged + dead + skipped + held`
 
     `copied` counts what fan-out handed to more than one branch, `added` what a stage made beyond
     its input, `merged` what a stage folded into other records, `held` what was still inside when
@@ -69,19 +72,50 @@ class Balance:
         return came == went and not self.errors
 
     def __str__(self) -> str:
-        left = _sum({"read": self.read, "copied": self.copied, "added": self.added}, 1)
+        left = _sum({"read": self.read, "copied": self.copied, "added": self.added})
         names = ("written", "filtered", "merged", "dead", "skipped", "held")
-        right = _sum({name: getattr(self, name) for name in names}, 3, keep=("filtered", "dead"))
+        right = _sum({name: getattr(self, name) for name in names}, keep=("filtered", "dead"))
         return f"{left} {'=' if self.holds else '≠'} {right}"
 
 
-def _sum(parts: Mapping[str, int], always: int, keep: Sequence[str] = ()) -> str:
+def _sum(parts: Mapping[str, int], keep: Sequence[str] = ()) -> str:
     shown = [
         f"{name} {value:,}".replace(",", " ")
         for index, (name, value) in enumerate(parts.items())
         if value or index == 0 or name in keep
     ]
     return " + ".join(shown)
+
+
+def balance_of(
+    nodes: Sequence[NodeReport], edges: Sequence[tuple[str, str]], *, ended: bool
+) -> Balance:
+    """Add up what the nodes report. For a run that has ended well, every edge must have delivered
+    what was sent along it, and every stage must have answered for what it received."""
+    by_name = {node.name: node for node in nodes}
+    made = Balance()
+    for node in nodes:
+        made.dead += node.dead
+        made.skipped += node.skipped
+        made.filtered += node.filtered
+        made.added += node.added
+        made.merged += node.merged
+        made.held += node.held
+        if node.role == "input":
+            made.read += node.sent + node.failed
+        if node.role == "output":
+            made.written += node.sent
+        else:
+            made.copied += node.sent * (sum(left == node.name for left, _ in edges) - 1)
+        arriving = sum(by_name[left].sent for left, right in edges if right == node.name)
+        if ended and node.role != "input" and arriving != node.received:
+            made.errors.append(f"{node.name} was sent {arriving} and received {node.received}")
+        if ended and node.held:
+            made.errors.append(
+                f"{node.name} received {node.received} and answered for "
+                f"{node.received - node.held}; a stage must pass on, drop or fail every record"
+            )
+    return made
 
 
 @dataclass

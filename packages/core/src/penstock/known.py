@@ -14,15 +14,24 @@ _KNOWN = {
         "json": "penstock-input-json",
     },
     "inspector": {
-        name: "penstock-inspector-quality"
-        for name in ("require", "check", "unique", "contract", "statistics", "freshness", "count")
+        "require": "penstock-inspector-quality",
+        "check": "penstock-inspector-quality",
+        "unique": "penstock-inspector-quality",
+        "contract": "penstock-inspector-quality",
+        "statistics": "penstock-inspector-quality",
+        "freshness": "penstock-inspector-quality",
+        "count": "penstock-inspector-quality",
     },
     "transformer": {
         "fields": "penstock-transformer-fields",
-        **{
-            name: "penstock-transformer-shape"
-            for name in ("filter", "dedupe", "sort", "limit", "sample", "batch", "unbatch", "group")
-        },
+        "filter": "penstock-transformer-shape",
+        "dedupe": "penstock-transformer-shape",
+        "sort": "penstock-transformer-shape",
+        "limit": "penstock-transformer-shape",
+        "sample": "penstock-transformer-shape",
+        "batch": "penstock-transformer-shape",
+        "unbatch": "penstock-transformer-shape",
+        "group": "penstock-transformer-shape",
     },
     "output": {
         "csv": "penstock-sink-csv",

@@ -15,7 +15,7 @@ from .errors import ConfigError, Problem, nearest
 from .options import Duration, component, option, read_options
 from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 
-__all__ = ["EpochOptions", "NativeDialect", "SECTIONS"]
+__all__ = ["SECTIONS", "EpochOptions", "NativeDialect"]
 
 SECTIONS = (
     "name",
@@ -47,7 +47,9 @@ class _Reserved:
     use: str = option(help="What the component is: a name, or 'package.module:attribute'.")
     description: str = option(help="For people.", default="")
     on_error: str = option(help="What becomes of a failing record.", default="collect")
-    retry: int | dict[str, Any] = option(help="How often a failing record is tried again.", default=0)
+    retry: int | dict[str, Any] = option(
+        help="How often a failing record is tried again.", default=0
+    )
     timeout: Duration | None = option(help="Longest time for one batch.", default=None)
     optional: bool = option(help="Go on without the component when it fails.", default=False)
     key: str | None = option(help="Field to index the records read by.", default=None)
@@ -141,7 +143,8 @@ class _Reader:
             earlier = spec.components.get(name)
             if earlier is not None:
                 self.wrong(
-                    f"{name!r} is the name of an {earlier.role} already" if earlier.role[0] in "aeiou"
+                    f"{name!r} is the name of an {earlier.role} already"
+                    if earlier.role[0] in "aeiou"
                     else f"{name!r} is the name of a {earlier.role} already",
                     *path,
                     hint="give it a name of its own",
@@ -167,7 +170,11 @@ class _Reader:
             where = problem.path.split(".")
             if where == ["use"] and "use" not in entry:
                 near = nearest("use", options)
-                hint = f"did you mean 'use' by {near!r}?" if near else "say what it is, as in `use: csv`"
+                hint = (
+                    f"did you mean 'use' by {near!r}?"
+                    if near
+                    else "say what it is, as in `use: csv`"
+                )
                 self.wrong("has no 'use'", *path, hint=hint)
             else:
                 self.wrong(problem.what, *path, *where, hint=problem.hint)
@@ -178,7 +185,9 @@ class _Reader:
             name, role, values["use"], options, settings, values.get("description", ""), path
         )
 
-    def settings(self, role: str, path: tuple[str | int, ...], values: Mapping[str, Any]) -> Settings:
+    def settings(
+        self, role: str, path: tuple[str | int, ...], values: Mapping[str, Any]
+    ) -> Settings:
         settings = Settings(key=values.get("key"), timeout=values.get("timeout"))
         settings.optional = values.get("optional", False)
         settings.on_error = on_error = values.get("on_error", "collect")
@@ -204,14 +213,23 @@ class _Reader:
         if settings.retry < 0:
             self.wrong(f"must not be negative, got {settings.retry!r}", *path, "retry")
         if settings.optional and role not in ("input", "output"):
-            self.wrong(f"an {role} cannot be optional" if role[0] == "i" else f"a {role} cannot be optional",
-                       *path, "optional", hint="only inputs and outputs can")
+            self.wrong(
+                f"an {role} cannot be optional"
+                if role[0] == "i"
+                else f"a {role} cannot be optional",
+                *path,
+                "optional",
+                hint="only inputs and outputs can",
+            )
         return settings
 
     def pipes(self, spec: PipelineSpec) -> None:
         if "pipes" not in self.document.data:
-            self.wrong("declares no pipes", hint="say in which order the components work, as in "
-                       "`pipes: {main: [input, output]}`")
+            self.wrong(
+                "declares no pipes",
+                hint="say in which order the components work, as in "
+                "`pipes: {main: [input, output]}`",
+            )
             return
         for pipe, path, steps in self.entries("pipes"):
             if not isinstance(steps, list) or not steps:
@@ -228,10 +246,16 @@ class _Reader:
         if isinstance(entry, Mapping) and len(entry) == 1:
             (word, name), *_ = entry.items()
             if word not in ("mix", "append"):
-                self.wrong(f"must be a name, or 'mix' or 'append' with an input, got {entry!r}", *path)
+                self.wrong(
+                    f"must be a name, or 'mix' or 'append' with an input, got {entry!r}", *path
+                )
                 return None
             mix, entry = word == "mix", name
-            if isinstance(entry, str) and entry in spec.components and spec.components[entry].role != "input":
+            if (
+                isinstance(entry, str)
+                and entry in spec.components
+                and spec.components[entry].role != "input"
+            ):
                 self.wrong(f"only an input can be {word}ed, {entry!r} is not one", *path)
                 return None
         if not isinstance(entry, str):

@@ -47,27 +47,25 @@ class _Unit:
     """Marks a number that may be written with a unit."""
 
     name: str
-    factors: tuple[tuple[str, float], ...]
+    factors: Mapping[str, float]
     example: str
 
     def parse(self, text: str) -> float:
         found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]*)\s*", text)
-        factors = dict(self.factors)
-        if not found or found[2].lower() not in factors:
+        if not found or found[2].lower() not in self.factors:
             raise ValueError(f"must be {self.name} such as {self.example}")
-        return float(found[1]) * factors[found[2].lower()]
+        return float(found[1]) * self.factors[found[2].lower()]
 
 
 _DURATION = _Unit(
     "a duration",
-    (("", 1), ("ms", 0.001), ("s", 1), ("sec", 1), ("seconds", 1), ("m", 60), ("min", 60))
-    + (("minutes", 60), ("h", 3600), ("hours", 3600), ("d", 86400), ("days", 86400)),
+    {"": 1, "ms": 0.001, "s": 1, "sec": 1, "seconds": 1, "m": 60, "min": 60, "minutes": 60}
+    | {"h": 3600, "hours": 3600, "d": 86400, "days": 86400},
     "'30s' or '1.5h'",
 )
 _BYTES = _Unit(
     "a size in bytes",
-    (("", 1), ("b", 1), ("kb", 1000), ("mb", 10**6), ("gb", 10**9))
-    + (("kib", 1024), ("mib", 1024**2), ("gib", 1024**3)),
+    {"": 1, "b": 1, "kb": 1000, "mb": 10**6, "gb": 10**9, "kib": 1024, "mib": 2**20, "gib": 2**30},
     "'64KiB' or '1MB'",
 )
 
@@ -131,7 +129,12 @@ def _settle(self: Any) -> None:
     values, problems = read_options(type(self), given)
     if problems:
         raise ConfigError(
-            Problem(problem.what, f"{type(self).__name__}.{problem.path}".rstrip("."), None, problem.hint)
+            Problem(
+                problem.what,
+                f"{type(self).__name__}.{problem.path}".rstrip("."),
+                None,
+                problem.hint,
+            )
             for problem in problems
         )
     for name, value in values.items():
@@ -193,7 +196,7 @@ def read_options(
             if one.check is not None:
                 one.check(value)
             values[name] = value
-        except _Wrong as wrong:
+        except _WrongError as wrong:
             what = wrong.what.split(", got ")[0] if one.secret else wrong.what
             problems.append(Problem(what, name + wrong.path, hint=wrong.hint))
         except (ValueError, TypeError) as error:
@@ -231,7 +234,7 @@ def _cross_check(cls: type, values: Mapping[str, Any]) -> list[Problem]:
     return []
 
 
-class _Wrong(ValueError):
+class _WrongError(ValueError):
     def __init__(self, what: str, path: str = "", hint: str | None = None) -> None:
         super().__init__(what)
         self.what, self.path, self.hint = what, path, hint
@@ -262,15 +265,15 @@ def _convert(kind: Any, value: Any, base: Path | None) -> Any:
     if plain is Callable or kind is Callable:
         if callable(value):
             return value
-        raise _Wrong(f"must be a function, got {value!r}")
-    raise _Wrong(f"must be {type_name(kind)}, got {value!r}")
+        raise _WrongError(f"must be a function, got {value!r}")
+    raise _WrongError(f"must be {type_name(kind)}, got {value!r}")
 
 
 def _text(value: Any, base: Path | None) -> str:
     if isinstance(value, str):
         return value
     hint = "write it in quotes" if not isinstance(value, (list, dict)) else None
-    raise _Wrong(f"must be text, got {value!r}", hint=hint)
+    raise _WrongError(f"must be text, got {value!r}", hint=hint)
 
 
 def _whole(value: Any, base: Path | None) -> int:
@@ -278,7 +281,7 @@ def _whole(value: Any, base: Path | None) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _Wrong(f"must be a whole number, got {value!r}")
+    raise _WrongError(f"must be a whole number, got {value!r}")
 
 
 def _number(value: Any, base: Path | None) -> float:
@@ -289,7 +292,7 @@ def _number(value: Any, base: Path | None) -> float:
             return float(value)
         except ValueError:
             pass  # reported below, with the words for every other wrong value
-    raise _Wrong(f"must be a number, got {value!r}")
+    raise _WrongError(f"must be a number, got {value!r}")
 
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True}
@@ -301,16 +304,16 @@ def _bool(value: Any, base: Path | None) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    raise _Wrong(f"must be true or false, got {value!r}")
+    raise _WrongError(f"must be true or false, got {value!r}")
 
 
 def _path(value: Any, base: Path | None) -> Path:
     if isinstance(value, str):
         if not value:
-            raise _Wrong("must be a path, got ''")
+            raise _WrongError("must be a path, got ''")
         value = Path(value)
     if not isinstance(value, Path):
-        raise _Wrong(f"must be a path, got {value!r}")
+        raise _WrongError(f"must be a path, got {value!r}")
     if base is None or str(value) == "-":  # "-" is standard input or output
         return value
     return base / value.expanduser()
@@ -318,7 +321,7 @@ def _path(value: Any, base: Path | None) -> Path:
 
 def _nothing(value: Any, base: Path | None) -> None:
     if value is not None:
-        raise _Wrong(f"must be empty, got {value!r}")
+        raise _WrongError(f"must be empty, got {value!r}")
 
 
 _PLAIN: dict[Any, Callable[[Any, Path | None], Any]] = {
@@ -340,9 +343,9 @@ def _convert_unit(kind: Any, value: Any, base: Path | None) -> Any:
         try:
             return plain(unit.parse(value))
         except ValueError as error:
-            raise _Wrong(f"{error}, got {value!r}") from None
+            raise _WrongError(f"{error}, got {value!r}") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise _Wrong(f"must be {unit.name} such as {unit.example}, got {value!r}")
+        raise _WrongError(f"must be {unit.name} such as {unit.example}, got {value!r}")
     return plain(value)
 
 
@@ -350,8 +353,12 @@ def _convert_choice(choices: tuple[Any, ...], value: Any) -> Any:
     for choice in choices:
         if value == choice and type(value) is type(choice):
             return choice
-    near = nearest(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else None
-    raise _Wrong(
+    near = (
+        nearest(value, [c for c in choices if isinstance(c, str)])
+        if isinstance(value, str)
+        else None
+    )
+    raise _WrongError(
         f"must be {_or([repr(choice) for choice in choices])}, got {value!r}",
         hint=f"did you mean {near!r}?" if near else None,
     )
@@ -365,39 +372,42 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, base: Path | None) -> Any
     for kind in kinds:
         try:
             return _convert(kind, value, base)
-        except _Wrong as wrong:
+        except _WrongError as wrong:
             wrongs.append(wrong)
     deeper = [wrong for wrong in wrongs if wrong.path]
     if deeper:
         raise deeper[0]
     shown = [type_name(kind) for kind in kinds if kind is not types.NoneType]
-    raise _Wrong(f"must be {_or(shown)}, got {value!r}", hint=wrongs[0].hint)
+    raise _WrongError(f"must be {_or(shown)}, got {value!r}", hint=wrongs[0].hint)
 
 
 def _convert_list(kind: Any, value: Any, base: Path | None) -> Any:
     plain = typing.get_origin(kind) or kind
     inner = (typing.get_args(kind) or (Any,))[0]
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise _Wrong(f"must be a list, got {value!r}", hint=f"write [{value}]" if isinstance(value, str) else None)
+        raise _WrongError(
+            f"must be a list, got {value!r}",
+            hint=f"write [{value}]" if isinstance(value, str) else None,
+        )
     made = []
     for index, one in enumerate(value):
         try:
             made.append(_convert(inner, one, base))
-        except _Wrong as wrong:
-            raise _Wrong(wrong.what, f".{index}{wrong.path}", wrong.hint) from None
+        except _WrongError as wrong:
+            raise _WrongError(wrong.what, f".{index}{wrong.path}", wrong.hint) from None
     return made if plain not in (tuple, set, frozenset) else plain(made)
 
 
 def _convert_dict(kind: Any, value: Any, base: Path | None) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
-        raise _Wrong(f"must be a mapping, got {value!r}")
+        raise _WrongError(f"must be a mapping, got {value!r}")
     key_kind, value_kind = typing.get_args(kind) or (Any, Any)
     made = {}
     for key, one in value.items():
         try:
             made[_convert(key_kind, key, base)] = _convert(value_kind, one, base)
-        except _Wrong as wrong:
-            raise _Wrong(wrong.what, f".{key}{wrong.path}", wrong.hint) from None
+        except _WrongError as wrong:
+            raise _WrongError(wrong.what, f".{key}{wrong.path}", wrong.hint) from None
     return made
 
 
@@ -405,11 +415,11 @@ def _convert_nested(cls: type, value: Any, base: Path | None) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
-        raise _Wrong(f"must be a mapping, got {value!r}")
+        raise _WrongError(f"must be a mapping, got {value!r}")
     values, problems = read_options(cls, value, base)
     if problems:
         first = problems[0]
-        raise _Wrong(first.what, f".{first.path}" if first.path else "", first.hint)
+        raise _WrongError(first.what, f".{first.path}" if first.path else "", first.hint)
     return cls(**values)
 
 
@@ -448,7 +458,12 @@ _NAMES: dict[Any, str] = {
 
 
 def _plural(name: str) -> str:
-    words = {"a whole number": "whole numbers", "a number": "numbers", "a path": "paths", "any value": "any values"}
+    words = {
+        "a whole number": "whole numbers",
+        "a number": "numbers",
+        "a path": "paths",
+        "any value": "any values",
+    }
     return words.get(name, name)
 
 
@@ -471,7 +486,11 @@ def schema_of(cls: type) -> dict[str, Any]:
             entry["examples"] = [one.example]
         properties[name] = entry
     required = [name for name, one in options_of(cls).items() if one.required]
-    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
     return {**schema, "required": required} if required else schema
 
 
@@ -499,7 +518,10 @@ def _schema(kind: Any) -> dict[str, Any]:
     if plain in (list, tuple, set, frozenset, Sequence, Iterable):
         return {"type": "array", "items": _schema(arguments[0]) if arguments else {}}
     if plain in (dict, Mapping):
-        return {"type": "object", "additionalProperties": _schema(arguments[1]) if arguments else {}}
+        return {
+            "type": "object",
+            "additionalProperties": _schema(arguments[1]) if arguments else {},
+        }
     if dataclasses.is_dataclass(plain):
         return schema_of(typing.cast(type, plain))
     return {}

@@ -71,7 +71,9 @@ class Plugins:
         environ = os.environ if environ is None else environ
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(Hooks)
-        self._disabled = {one.strip() for one in environ.get("PENSTOCK_DISABLE", "").split(",")} - {""}
+        self._disabled = {one.strip() for one in environ.get("PENSTOCK_DISABLE", "").split(",")} - {
+            ""
+        }
         self._discover = discover
         self._known: dict[str, Distribution] | None = None
         self._provided: dict[str, dict[str, list[Provided]]] = {}
@@ -106,7 +108,9 @@ class Plugins:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"cannot be imported: {type(error).__name__}: {error}", where=str(path), hint="mend the file"
+                f"cannot be imported: {type(error).__name__}: {error}",
+                where=str(path),
+                hint="mend the file",
             ) from error
         self.register(module, str(path))
 
@@ -146,7 +150,10 @@ class Plugins:
         what = f"no {kind} named {name!r}"
         owner = distribution_of(kind, name)
         if owner in self._disabled:
-            return {"what": what, "hint": f"{owner} provides it and PENSTOCK_DISABLE switches it off"}
+            return {
+                "what": what,
+                "hint": f"{owner} provides it and PENSTOCK_DISABLE switches it off",
+            }
         for one in (self._known or {}).values():
             if one.name == owner and one.state == "broken":
                 return {"what": f"{what}: {owner} is broken: {one.reason}", "hint": "reinstall it"}
@@ -206,7 +213,9 @@ class Plugins:
             one = self._sources[id(implementation.plugin)]
             for name, target in self._answers(one, implementation):
                 one.names.setdefault(kind, []).append(name)
-                found.setdefault(name, []).append(Provided(kind, name, target, one.name, one.version))
+                found.setdefault(name, []).append(
+                    Provided(kind, name, target, one.name, one.version)
+                )
         return found
 
     def _answers(self, one: Distribution, implementation: Any) -> Iterable[tuple[str, Any]]:
@@ -250,7 +259,9 @@ def refuse_if_shared(path: Path) -> None:
         about = path.stat()
     except OSError as error:
         raise PluginError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if about.st_mode & stat.S_IWOTH or (about.st_mode & stat.S_IWGRP and about.st_gid != os.getgid()):
+    if about.st_mode & stat.S_IWOTH or (
+        about.st_mode & stat.S_IWGRP and about.st_gid != os.getgid()
+    ):
         raise PluginError("others may write to it", where=str(path), hint=f"chmod go-w {path}")
     if about.st_uid not in (0, os.getuid()):
         raise PluginError("it belongs to somebody else", where=str(path), hint="make it your own")
@@ -260,8 +271,8 @@ def entry_points() -> Iterator[Distribution]:
     """The entry points of our group, first on the path first.
 
     Reads `entry_points.txt` of each installed distribution itself: `importlib.metadata` parses
-    every distribution of an environment for the same answer. What is not a plain folder on the path (a
-    zip file, a custom finder) is left to `importlib.metadata`.
+    every distribution of an environment for the same answer. What is not a plain folder on the
+    path, as a zip file, is left to `importlib.metadata`.
     """
     seen: set[str] = set()
     odd = False
@@ -317,5 +328,3 @@ def _metadata_entries(seen: set[str]) -> Iterator[Distribution]:
                 yield Distribution(
                     str(one.metadata["Name"]).lower(), one.version, entry.name, entry.value
                 )
-
-

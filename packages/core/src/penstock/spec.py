@@ -43,7 +43,7 @@ class Document:
 
     `places` maps the path of a value, as in `("inputs", "orders", "path")` or `("pipes", "p", 0)`,
     to the place of its key (of the item itself in a list). `problems` are those that were found
-    before a dialect read it, as variables that are not set; they are reported with the dialect's own.
+    before a dialect read it, as variables that are not set; they are reported with its own.
     """
 
     data: dict[str, Any]

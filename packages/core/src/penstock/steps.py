@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from inspect import isgeneratorfunction
 from types import NoneType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .batch import Batch, Recover, Rows, each, expand, inspect_each
 from .component import Inspector, Stage, Transformer
@@ -34,7 +34,7 @@ _IMMUTABLE = frozenset({str, int, float, bool, NoneType, bytes, complex, frozens
 _LONGEST_PAUSE = 60.0
 
 
-def step_of(component: Stage, recover: Recover) -> Step:
+def step_of(component: Stage, recover: Recover | None) -> Step:
     """The function that puts a batch through `component`."""
     cls = type(component)
     if isinstance(component, Inspector):
@@ -47,11 +47,13 @@ def step_of(component: Stage, recover: Recover) -> Step:
     return component.process
 
 
-def _transform(loop: Any, component: Transformer, recover: Recover, batch: Batch) -> Iterable[Batch]:
+def _transform(
+    loop: Any, component: Transformer, recover: Recover | None, batch: Batch
+) -> Iterable[Batch]:
     return (loop(component.transform, batch, recover=recover),)
 
 
-def _inspect(component: Inspector, recover: Recover, batch: Batch) -> Iterable[Batch]:
+def _inspect(component: Inspector, recover: Recover | None, batch: Batch) -> Iterable[Batch]:
     """Show the inspector copies: what it does to them has no effect on the data.
 
     A shallow copy of a dict costs 60 ns. What lies deeper is shared, so the first record of every
@@ -114,7 +116,7 @@ def separate(records: Sequence[Any]) -> list[Any]:
             inner.update(map(type, record.values()))
         if inner <= _IMMUTABLE:
             return list(map(dict, records))
-    return cast("list[Any]", copy.deepcopy(list(records)))
+    return copy.deepcopy(list(records))
 
 
 def pause(attempt: int, delay: float, chance: random.Random) -> float:

@@ -7,7 +7,7 @@ the command line.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,10 +136,13 @@ class MemoryStore(Store):
         letters: Sequence[DeadLetter] = (),
         keys: Sequence[IndexedKey] = (),
     ) -> None:
-        if len(self._letters) + len(letters) > self.limit or len(self._keys) + len(keys) > self.limit:
+        if (
+            len(self._letters) + len(letters) > self.limit
+            or len(self._keys) + len(keys) > self.limit
+        ):
             raise MemoryError(
-                f"more than {self.limit} dead letters or keys for a store in memory; give the run a "
-                "state folder"
+                f"more than {self.limit} dead letters or keys for a store in memory; give the run "
+                "a state folder"
             )
         for letter in letters:
             earlier = self._letters.get(letter.identity)
@@ -177,7 +180,9 @@ class MemoryStore(Store):
         return kept[::-1][:limit]
 
     def find_key(self, key: str, pipeline: str | None = None) -> list[IndexedKey]:
-        return [one for one in self._keys[::-1] if one.key == key and pipeline in (None, one.pipeline)]
+        return [
+            one for one in self._keys[::-1] if one.key == key and pipeline in (None, one.pipeline)
+        ]
 
 
 def merged(letter: DeadLetter, earlier: DeadLetter | None) -> DeadLetter:
@@ -258,7 +263,7 @@ def _untag(tag: str, inner: Any) -> Any:
         return {_rich(key): _rich(one) for key, one in inner}
     if tag == "$surrogates":
         return bytes.fromhex(inner).decode("utf-16", "surrogatepass")
-    makers = {
+    makers: dict[str, Callable[[str], Any]] = {
         "$bytes": bytes.fromhex,
         "$decimal": Decimal,
         "$datetime": datetime.fromisoformat,

@@ -106,7 +106,7 @@ def _overview() -> str:
             "commands:",
             *lines,
             "",
-            "`penstock COMMAND --help` explains one. Plugins may add commands: see `penstock plugins`.",
+            "`penstock COMMAND --help` explains one. Plugins may add more: see `penstock plugins`.",
         ]
     )
 
@@ -123,7 +123,9 @@ def _command(name: str) -> Any:
 
     near = nearest(name, [*COMMANDS, *provided])
     raise UsageError(
-        f"no command named {name!r}", where="penstock", hint=f"did you mean {near!r}?" if near else "see `penstock --help`"
+        f"no command named {name!r}",
+        where="penstock",
+        hint=f"did you mean {near!r}?" if near else "see `penstock --help`",
     )
 
 
@@ -143,7 +145,11 @@ def common_arguments(parser: argparse.ArgumentParser, *, pipeline: bool = True) 
             help="replace an option of the file; may be repeated",
         )
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="use a Python file as a plugin"
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="use a Python file as a plugin",
     )
     parser.add_argument("--no-plugins", action="store_true", help="use the kernel's own parts only")
     parser.add_argument("--json", action="store_true", help="report as JSON on standard output")

@@ -14,7 +14,9 @@ HELP = "say what is wrong with a pipeline without running it"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
-    parser.add_argument("--connect", action="store_true", help="also open every component, as a run does first")
+    parser.add_argument(
+        "--connect", action="store_true", help="also open every component, as a run does first"
+    )
 
 
 def run(options: Any) -> int:

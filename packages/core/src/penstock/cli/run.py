@@ -20,7 +20,9 @@ HELP = "run a pipeline"
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
     parser.add_argument("--engine", help="use this engine instead of the file's")
-    parser.add_argument("--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)")
+    parser.add_argument(
+        "--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="show only errors")
     parser.add_argument("--no-color", action="store_true", help="no colours")
 
@@ -46,7 +48,9 @@ def run(options: Any) -> int:
 
 
 def _finish(options: Any, one: Run, report: Report, received: int | None) -> int:
-    if isinstance(one.error, BrokenPipeError) or isinstance(one.error.__cause__ if one.error else None, BrokenPipeError):
+    if isinstance(one.error, BrokenPipeError) or isinstance(
+        one.error.__cause__ if one.error else None, BrokenPipeError
+    ):
         raise BrokenPipeError
     if options.json:
         import json

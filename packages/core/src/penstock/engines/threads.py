@@ -52,7 +52,7 @@ class ThreadsEngine:
         threads.raise_error()
 
 
-class _Stopped(Exception):
+class _RunOverError(Exception):
     """Ends a thread of a run that is over."""
 
 
@@ -153,7 +153,7 @@ class _Threads:
     def _guard(self, target: Callable[[NodeRun], None], node: NodeRun) -> None:
         try:
             target(node)
-        except _Stopped:
+        except _RunOverError:
             pass  # the run is over, and whoever ended it says why
         except BaseException as error:
             with self.lock:
@@ -216,7 +216,7 @@ class _Threads:
     def _check(self) -> None:
         """With the lock held: leave when the run is over."""
         if self.over or self.error is not None:
-            raise _Stopped
+            raise _RunOverError
 
 
 def _size_of(batch: Batch) -> int:

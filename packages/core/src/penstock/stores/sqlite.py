@@ -47,9 +47,9 @@ _LETTER = [one.name for one in fields(DeadLetter)]
 _PUT_LETTER = f"""
 INSERT INTO letters ({", ".join(_LETTER)}) VALUES ({", ".join("?" * len(_LETTER))})
 ON CONFLICT (pipeline, source, ordinal, node) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _LETTER[4:] if name not in ("attempts", "first"))},
+    {", ".join(f"{name} = excluded.{name}" for name in _LETTER[4:11])}, last = excluded.last,
     attempts = letters.attempts + excluded.attempts
-"""  # noqa: S608 - the names are our own fields
+"""
 
 
 class SqliteStore(Store):
@@ -73,14 +73,18 @@ class SqliteStore(Store):
             )
         except (OSError, sqlite3.Error) as error:
             raise ConnectError(
-                f"the state cannot be opened: {error}", where=str(self.path), hint="choose a folder with --state"
+                f"the state cannot be opened: {error}",
+                where=str(self.path),
+                hint="choose a folder with --state",
             ) from error
         try:
             self._prepare(connection)
         except sqlite3.Error as error:
             connection.close()
             raise ConnectError(
-                f"the state cannot be used: {error}", where=str(self.path), hint="choose a folder with --state"
+                f"the state cannot be used: {error}",
+                where=str(self.path),
+                hint="choose a folder with --state",
             ) from error
         except ConnectError:
             connection.close()
@@ -91,14 +95,16 @@ class SqliteStore(Store):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise ConnectError(
-                f"was written by a newer penstock (state version {version}, this one knows {VERSION})",
+                f"was written by a newer penstock (state version {version}; this knows {VERSION})",
                 where=str(self.path),
                 hint="upgrade penstock, or choose another folder with --state",
             )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         if version < VERSION:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;"
+            )
 
     def close(self) -> None:
         if self._connection is not None:
@@ -142,7 +148,8 @@ class SqliteStore(Store):
         with self._transaction() as connection:
             connection.executemany(_PUT_LETTER, map(astuple, letters))
             connection.executemany(
-                "INSERT INTO record_keys (pipeline, run_id, source, ordinal, key) VALUES (?,?,?,?,?)",
+                "INSERT INTO record_keys (pipeline, run_id, source, ordinal, key) "
+                "VALUES (?, ?, ?, ?, ?)",
                 map(astuple, keys),
             )
             connection.execute(
@@ -164,7 +171,7 @@ class SqliteStore(Store):
 
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
         rows = self._rows(
-            f"SELECT {', '.join(_LETTER)} FROM letters WHERE (? IS NULL OR pipeline = ?) "  # noqa: S608
+            f"SELECT {', '.join(_LETTER)} FROM letters WHERE (? IS NULL OR pipeline = ?) "
             "AND (? IS NULL OR run_id = ?) ORDER BY pipeline, source, ordinal, node",
             (pipeline, pipeline, run_id, run_id),
         )
@@ -173,7 +180,8 @@ class SqliteStore(Store):
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         with self._transaction() as connection:
             done = connection.executemany(
-                "DELETE FROM letters WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ?",
+                "DELETE FROM letters "
+                "WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ?",
                 [letter.identity for letter in letters],
             )
             return done.rowcount
@@ -190,12 +198,18 @@ class SqliteStore(Store):
         with self._transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO reports VALUES (?,?,?,?)",
-                (report["run_id"], report["pipeline"], report["started"], json.dumps(dict(report), default=str)),
+                (
+                    report["run_id"],
+                    report["pipeline"],
+                    report["started"],
+                    json.dumps(dict(report), default=str),
+                ),
             )
 
     def reports(self, pipeline: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         rows = self._rows(
-            "SELECT report FROM reports WHERE (? IS NULL OR pipeline = ?) ORDER BY started DESC, run_id LIMIT ?",
+            "SELECT report FROM reports WHERE (? IS NULL OR pipeline = ?) "
+            "ORDER BY started DESC, run_id DESC LIMIT ?",
             (pipeline, pipeline, limit),
         )
         return [json.loads(text) for (text,) in rows]

@@ -1,0 +1,140 @@
+"""Records that failed: what becomes of each, and when there are so many that a run must stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from .batch import Failure
+from .errors import PenstockError, RecordError, RunError
+from .journal import FailureGroup
+from .options import mask
+from .store import DeadLetter, encode_record
+
+if TYPE_CHECKING:
+    from .nodes import NodeRun
+    from .schedule import Clock
+
+__all__ = ["Failures", "describe"]
+
+_BREAKER_LEAST = 100
+_BREAKER_SHARE = 0.10
+_BREAKER_READ = 1000
+_PENDING = 1000
+
+
+def describe(error: BaseException) -> str:
+    """An error as part of a sentence: the class is named unless the text was written for people."""
+    if isinstance(error, (PenstockError, RecordError)):
+        return str(error)
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Failures:
+    """The failed records of one run. Nodes on several threads report to it.
+
+    `keep` is called, with no lock held, when so many letters are pending that memory matters.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        run_id: str,
+        clock: Clock,
+        listener: Callable[..., None],
+        keep: Callable[[], None],
+    ) -> None:
+        self.pipeline = pipeline
+        self.run_id = run_id
+        self.clock = clock
+        self.groups: dict[tuple[str, str], FailureGroup] = {}
+        self.total = 0
+        self.letters = 0
+        self._listener = listener
+        self._keep = keep
+        self._pending: list[DeadLetter] = []
+        self._lock = Lock()
+        self._total_before = self._read_before = 0
+
+    def set_aside(self, node: NodeRun, source: str, failures: Iterable[Failure]) -> None:
+        """Do with failed records what the node's `on_error` says."""
+        for failure in failures:
+            message = mask(describe(failure.error), node.secrets)
+            where = f"{source}:{failure.ordinal}"
+            if node.settings.on_error == "stop":
+                raise RunError(
+                    message,
+                    where=f"{node.name} at {where}",
+                    node=node.name,
+                    hint="on_error is 'stop'",
+                ) from failure.error
+            self._count(node, failure, message, where)
+            if node.settings.on_error == "skip":
+                node.skipped += 1
+                continue
+            node.dead += 1
+            letter = self._letter(node, source, failure, message)
+            with self._lock:
+                self._pending.append(letter)
+                self.letters += 1
+            self._listener(self, node, letter)
+        if len(self._pending) >= _PENDING:
+            self._keep()
+
+    def take(self) -> list[DeadLetter]:
+        """The letters that are not kept yet; they are the caller's from now on."""
+        with self._lock:
+            taken, self._pending = self._pending, []
+        return taken
+
+    def begin_epoch(self, read: int) -> None:
+        """The breaker looks at one epoch at a time; `read` is what the run has read so far."""
+        self._total_before, self._read_before = self.total, read
+
+    def check_breaker(self, read: int, *, final: bool = False) -> None:
+        """Stop a run in which most records fail: a wrong column name must not turn a whole file
+        into dead letters."""
+        failed = self.total - self._total_before
+        if failed < _BREAKER_LEAST:
+            return
+        read -= self._read_before
+        if failed <= read * _BREAKER_SHARE or (read < _BREAKER_READ and not final):
+            return
+        worst = max(self.groups.values(), key=lambda group: group.count)
+        raise RunError(
+            f"{failed} of {read} records failed, most as at {worst.example}: {worst.message}",
+            where=worst.node,
+            node=worst.node,
+            hint="mend the pipeline or the data; a run stops when more than 10 % fail",
+        )
+
+    def _count(self, node: NodeRun, failure: Failure, message: str, where: str) -> None:
+        name = type(failure.error).__name__
+        with self._lock:
+            self.total += 1
+            group = self.groups.get((node.name, name))
+            if group is None:
+                self.groups[node.name, name] = FailureGroup(node.name, name, 1, message, where)
+            else:
+                group.count += 1
+
+    def _letter(self, node: NodeRun, source: str, failure: Failure, message: str) -> DeadLetter:
+        now = self.clock.now()
+        return DeadLetter(
+            pipeline=self.pipeline,
+            source=source,
+            ordinal=failure.ordinal,
+            node=node.name,
+            error=type(failure.error).__name__,
+            message=message,
+            record=mask(encode_record(failure.record), node.secrets),
+            run_id=self.run_id,
+            plugin=node.node.plugin,
+            version=node.node.version,
+            config_hash=node.node.config_hash,
+            attempts=getattr(failure.error, "attempts", 1),
+            first=now,
+            last=now,
+        )

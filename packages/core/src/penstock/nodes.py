@@ -1,0 +1,235 @@
+"""A node at work in one run: the step it takes, how long it took and what it counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+from .batch import Batch
+from .component import Context, Output, Stage
+from .errors import PenstockError, RunError
+from .failures import Failures, describe
+from .journal import NodeReport
+from .options import mask, secrets_of
+from .steps import Step, allowed_tries, pause, retrying, separate, step_of
+
+if TYPE_CHECKING:
+    import random
+
+    from .graph import Graph, Node
+    from .schedule import Clock
+
+__all__ = ["Duties", "NodeRun", "copy_of", "node_runs"]
+
+
+@dataclass
+class Duties:
+    """What the nodes of one run share. `done(node, batch)` is told of every batch passed on."""
+
+    pipeline: str
+    run_id: str
+    clock: Clock
+    chance: random.Random
+    failures: Failures
+    done: Callable[[NodeRun, Batch], None]
+    warnings: list[str]
+
+
+class NodeRun:
+    """One node in one run. Only one thread at a time works on it, so its counters need no lock.
+
+    `received`, `sent`, `filtered`, `failed`, `dead`, `skipped`, `added` and `merged` count records
+    as `journal.Balance` explains; `answered` is the sum of what a stage has consumed.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = node.name
+        self.role = node.role
+        self.component = node.component
+        self.settings = node.settings
+        self.secrets = secrets_of(node.component)
+        self.successors: list[tuple[NodeRun, bool]] = []
+        self.predecessors: list[NodeRun] = []
+        self.duties: Duties
+        self.step: Step
+        self.received = self.sent = self.answered = 0
+        self.filtered = self.failed = self.dead = self.skipped = 0
+        self.added = self.merged = 0
+        self.seconds = 0.0
+        self.ended = False
+        self.off = False  # an optional component that has failed
+        self.satisfied = False
+        self.observations: dict[str, Any] = {}
+
+    @property
+    def is_stage(self) -> bool:
+        return self.role in ("inspector", "transformer")
+
+    def open(self, duties: Duties) -> None:
+        """Open the component; one that is optional is switched off when it does not open."""
+        self.duties = duties
+        context = Context(
+            self.name,
+            pipeline=duties.pipeline,
+            run_id=duties.run_id,
+            clock=duties.clock,
+            observations=self.observations,
+        )
+        try:
+            self.component.open(context)
+        except Exception as error:
+            if not self.settings.optional:
+                raise self.broken(error) from error
+            self.switch_off(error)
+        if self.is_stage:
+            one = getattr(self.component, "transform", None) or getattr(
+                self.component, "inspect", None
+            )
+            recover = retrying(one, self.settings, duties.clock, duties.chance) if one else None
+            self.step = step_of(cast(Stage, self.component), recover)
+
+    # ---- stages ---------------------------------------------------------------------------------
+
+    def process(self, batch: Batch) -> Iterator[Batch]:
+        """What a stage makes of a batch."""
+        self.received += len(batch.records)
+        return self.through(lambda: self.step(batch), batch)
+
+    def through(
+        self, call: Callable[[], Iterable[Batch]], batch: Batch | None = None
+    ) -> Iterator[Batch]:
+        """The batches that a stage gives: timed, counted, with failing records set aside."""
+        duties = self.duties
+        start = perf_counter()
+        try:
+            for out in call():
+                self.seconds += perf_counter() - start
+                self._count(out)
+                if out.failures:
+                    duties.failures.set_aside(self, out.source, out.failures)
+                duties.done(self, out)
+                if out.records:
+                    yield out
+                start = perf_counter()
+        except Exception as error:
+            raise self.broken(error, batch) from error
+        self.seconds += perf_counter() - start
+        self.satisfied = cast(Stage, self.component).satisfied
+
+    def _count(self, out: Batch) -> None:
+        sent, failed = len(out.records), len(out.failures)
+        passed = out.consumed - out.dropped - failed
+        self.sent += sent
+        self.answered += out.consumed
+        self.filtered += out.dropped
+        self.failed += failed
+        if sent > passed:
+            self.added += sent - passed
+        else:
+            self.merged += passed - sent
+
+    # ---- outputs --------------------------------------------------------------------------------
+
+    def write(self, batch: Batch) -> None:
+        """Give a batch to an output, patiently; records that it refuses are set aside."""
+        self.received += len(batch.records)
+        output = cast(Output, self.component)
+        if not self.off:
+            start = perf_counter()
+            try:
+                failures = self.patiently(lambda: output.write(batch)) or ()
+            except Exception as error:
+                if not self.settings.optional:
+                    raise self.broken(error, batch) from error
+                self.switch_off(error)
+            else:
+                self.sent += len(batch.records) - len(failures)
+                if failures:
+                    self.failed += len(failures)
+                    self.duties.failures.set_aside(self, batch.source, failures)
+                self.duties.done(self, batch)
+            self.seconds += perf_counter() - start
+        if self.off:
+            self.skipped += len(batch.records)
+
+    def flush(self, *, complete: bool) -> None:
+        """Make what was written durable and, when the run has ended well, complete it."""
+        output = cast(Output, self.component)
+        start = perf_counter()
+        try:
+            self.patiently(output.flush)
+            if complete:
+                output.finish()
+        except Exception as error:
+            raise self.broken(error) from error
+        finally:
+            self.seconds += perf_counter() - start
+
+    def patiently(self, call: Callable[[], Any]) -> Any:
+        """Try again, with growing pauses, while the kind of error and the settings allow it."""
+        attempt = 1
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if attempt >= allowed_tries(self.settings, error):
+                    raise
+            delay = pause(attempt, self.settings.retry_delay, self.duties.chance)
+            self.duties.clock.sleep(delay)
+            attempt += 1
+
+    # ---- what goes wrong ------------------------------------------------------------------------
+
+    def broken(self, error: Exception, batch: Batch | None = None) -> Exception:
+        """The error to raise for what ends the run, with the name of this node."""
+        if isinstance(error, PenstockError):
+            if error.where is None:
+                error.where = self.name
+            return error
+        where = self.name
+        if batch is not None and len(batch.ordinals):
+            where = f"{self.name} at {batch.source}:{batch.ordinals[0]}"
+        return RunError(mask(describe(error), self.secrets), where=where, node=self.name)
+
+    def switch_off(self, error: Exception) -> None:
+        """Go on without an optional component."""
+        self.off = True
+        self.ended = self.role == "input"
+        message = mask(describe(error), self.secrets)
+        self.duties.warnings.append(f"{self.name} is optional and was left out: {message}")
+
+    def report(self) -> NodeReport:
+        return NodeReport(
+            name=self.name,
+            role=self.role,
+            use=self.node.use,
+            received=self.received,
+            sent=self.sent,
+            filtered=self.filtered,
+            failed=self.failed,
+            dead=self.dead,
+            skipped=self.skipped,
+            added=self.added,
+            merged=self.merged,
+            held=self.received - self.answered if self.is_stage else 0,
+            seconds=self.seconds,
+            observations=self.observations,
+        )
+
+
+def node_runs(graph: Graph) -> dict[str, NodeRun]:
+    """A `NodeRun` for every node of a graph, connected; in the graph's order."""
+    nodes = {name: NodeRun(node) for name, node in graph.nodes.items()}
+    copied = graph.copied_edges()
+    for left, right in graph.edges:
+        nodes[left].successors.append((nodes[right], (left, right) in copied))
+        nodes[right].predecessors.append(nodes[left])
+    return nodes
+
+
+def copy_of(batch: Batch) -> Batch:
+    """The same batch with records that share nothing."""
+    return Batch(separate(batch.records), batch.source, batch.ordinals, batch.resume)
