@@ -6,7 +6,7 @@ Every problem is collected before any is raised, so that a file is reported whol
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass, isroutine
 from pathlib import Path
@@ -252,12 +252,13 @@ class _Builder:
     def __init__(self, spec: PipelineSpec, plugins: Plugins) -> None:
         self.spec = spec
         self.plugins = plugins
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = spec.document.problems if spec.document else []
         self.missing: list[PluginError] = []
 
     def raise_problems(self) -> None:
+        """Raise everything that was found; a problem in the file outweighs a missing plugin."""
         if self.problems:
-            raise ConfigError([*self.problems, *(Problem(str(error)) for error in self.missing)])
+            raise ConfigError(_once(self.problems, self.missing))
         if self.missing:
             raise _together(self.missing)
 
@@ -286,6 +287,8 @@ class _Builder:
 
     def make(self, component: ComponentSpec) -> _Made | None:
         """Find the class and check the options; None when either is wrong."""
+        if not component.use:
+            return None
         try:
             if component.use == "stream" and "broker" in component.options:
                 return self.make_stream(component)
@@ -419,6 +422,18 @@ class _Stream(_Made):
         make = getattr(self.broker.component(), self.spec.role)
         made: Component = make(**self.values)
         return made
+
+
+def _once(problems: Sequence[Problem], missing: Sequence[PluginError]) -> Iterator[Problem]:
+    """One problem per place and path: what follows from a first mistake only confuses."""
+    seen = set()
+    for problem in problems:
+        key = (problem.place, problem.path)
+        if key not in seen:
+            seen.add(key)
+            yield problem
+    for error in missing:
+        yield Problem(error.what, error.where or "", None, error.hint)
 
 
 def _load_beside(use: str, directory: Path) -> Any:

@@ -28,7 +28,7 @@ class Dialect(Protocol):
         """Whether the document is written in this dialect; looks at keys only."""
 
     def read(self, document: Document) -> PipelineSpec:
-        """The pipeline. Raises ConfigError with every problem that can be seen without building."""
+        """The pipeline; what is wrong goes into `document.problems` and is reported at the end."""
 
 
 def read_document(path: Path, plugins: Plugins) -> Document:

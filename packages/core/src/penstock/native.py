@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, Problem, nearest
+from .errors import nearest
 from .options import Duration, component, option, read_options
 from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 
@@ -71,30 +71,15 @@ class NativeDialect:
         return not document.data.keys().isdisjoint(("pipes", *ROLES.values()))
 
     def read(self, document: Document) -> PipelineSpec:
-        reader = _Reader(document)
-        spec = reader.pipeline()
-        if reader.problems:
-            raise ConfigError(_once(reader.problems))
-        return spec
-
-
-def _once(problems: list[Problem]) -> Iterator[Problem]:
-    """One problem per place and path: what follows from a first mistake only confuses."""
-    seen = set()
-    for problem in problems:
-        key = (problem.place, problem.path)
-        if key not in seen:
-            seen.add(key)
-            yield problem
+        return _Reader(document).pipeline()
 
 
 class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems: list[Problem] = list(document.problems)
 
     def wrong(self, what: str, *path: str | int, hint: str | None = None) -> None:
-        self.problems.append(self.document.problem(what, *path, hint=hint))
+        self.document.problems.append(self.document.problem(what, *path, hint=hint))
 
     def pipeline(self) -> PipelineSpec:
         document = self.document
@@ -110,9 +95,7 @@ class _Reader:
         for role, section in ROLES.items():
             self.components(role, section, spec)
         for name, path, entry in self.entries("brokers"):
-            made = self.component("broker", name, path, entry)
-            if made is not None:
-                spec.brokers[name] = made
+            spec.brokers[name] = self.component("broker", name, path, entry)
         self.pipes(spec)
         spec.engine = self.engine()
         spec.epoch = self.epoch()
@@ -149,18 +132,17 @@ class _Reader:
                     *path,
                     hint="give it a name of its own",
                 )
-            made = self.component(role, name, path, entry)
-            if made is not None:
-                spec.components[name] = made
+            spec.components[name] = self.component(role, name, path, entry)
 
     def component(
         self, role: str, name: str, path: tuple[str | int, ...], entry: Any
-    ) -> ComponentSpec | None:
+    ) -> ComponentSpec:
+        """The component; one that cannot be understood has an empty `use`."""
         if isinstance(entry, str):
             entry = {"use": entry}
         if not isinstance(entry, Mapping):
             self.wrong(f"must be a mapping with 'use', got {entry!r}", *path)
-            return None
+            return ComponentSpec(name, role, "", path=path)
         reserved = {key: entry[key] for key in entry if key in RESERVED}
         options = {key: entry[key] for key in entry if key not in RESERVED and not _hidden(key)}
         if role == "input" and "key" in options and options.get("use") != "stream":
@@ -179,7 +161,7 @@ class _Reader:
             else:
                 self.wrong(problem.what, *path, *where, hint=problem.hint)
         if problems:
-            return None
+            return ComponentSpec(name, role, "", path=path)
         settings = self.settings(role, path, values)
         return ComponentSpec(
             name, role, values["use"], options, settings, values.get("description", ""), path

@@ -42,8 +42,8 @@ class Document:
     """A parsed file: a mapping, and where each key and value of it stood.
 
     `places` maps the path of a value, as in `("inputs", "orders", "path")` or `("pipes", "p", 0)`,
-    to the place of its key (of the item itself in a list). `problems` are those that were found
-    before a dialect read it, as variables that are not set; they are reported with its own.
+    to the place of its key (of the item itself in a list). `problems` are what is wrong
+    with it so far; whoever finds one adds it, so that a file is reported whole.
     """
 
     data: dict[str, Any]

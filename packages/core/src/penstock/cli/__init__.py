@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from ..errors import EXIT_FAILED, EXIT_USAGE, PenstockError, UsageError
+from ..errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, PenstockError, UsageError
 
 __all__ = ["COMMANDS", "common_arguments", "main"]
 
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is returned."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options: Any = None
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return EXIT_OK
     try:
         parser = _Parser(prog="penstock", description=_ABOUT, add_help=False)
         _top_arguments(parser)
