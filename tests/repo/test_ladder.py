@@ -15,10 +15,10 @@ from repository import CORE
 
 LADDER = """
 errors      batch
-options     spec        store       schedule
+options     spec        store       schedule        events      journal
 component   broker
 graph       combine     steps       hookspecs
-journal     run         known       placeholders    plugins     dialect
+failures    nodes       run         known           placeholders    plugins     dialect
 native      syntaxes    stores      engines     printing        build
 cli         testing
 builtin     __init__    __main__
