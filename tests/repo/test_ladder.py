@@ -16,9 +16,9 @@ from repository import CORE
 LADDER = """
 errors      batch
 options     spec        store       schedule        events      journal
-component   broker
+components  broker
 graph       combine     steps       hookspecs
-failures    nodes       run         known           placeholders    plugins     dialect
+failures    nodes       runs        known           placeholders    plugins     dialect
 native      syntaxes    stores      engines     printing        build
 cli         testing
 builtin     __init__    __main__
@@ -92,14 +92,14 @@ def test_a_module_imports_only_what_stands_before_it(core_module):
 @pytest.mark.parametrize(
     "source",
     [
-        "from .run import Run",
+        "from .runs import Run",
         "from . import run",
         "import penstock.run",
-        "from penstock.run import Run",
+        "from penstock.runs import Run",
         "from penstock import run",
         "from . import Run",
-        "def later():\n    from .run import Run",
-        "try:\n    from .run import Run\nexcept ImportError:\n    pass",
+        "def later():\n    from .runs import Run",
+        "try:\n    from .runs import Run\nexcept ImportError:\n    pass",
         "import penstock",
     ],
 )
@@ -115,7 +115,7 @@ def test_an_import_of_something_later_is_seen_in_every_spelling(tmp_path, source
         "from .options import option",
         "import json",
         "from . import __version__",
-        "if TYPE_CHECKING:\n    from .run import Run",
+        "if TYPE_CHECKING:\n    from .runs import Run",
     ],
 )
 def test_an_import_of_something_earlier_or_for_types_only_is_allowed(tmp_path, source):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .batch import Batch, Failure, Rows, each, expand, inspect_each
     from .broker import Broker
     from .build import Pipeline, load_pipeline
-    from .component import (
+    from .components import (
         BATCH_SIZE,
         Component,
         Context,
@@ -57,7 +57,7 @@ _HOMES = {
     "batch": ("Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
     "broker": ("Broker",),
     "build": ("Pipeline", "load_pipeline"),
-    "component": (
+    "components": (
         "BATCH_SIZE",
         "Component",
         "Context",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .component import Component, Input, Output
+from .components import Component, Input, Output
 
 __all__ = ["Broker"]
 

@@ -12,14 +12,14 @@ from inspect import isclass, isroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .component import Component, Input, Inspector, Output, Transformer, from_function
+from .components import Component, Input, Inspector, Output, Transformer, from_function
 from .dialect import read_document, read_spec
 from .errors import ConfigError, PluginError, Problem, UsageError, nearest
 from .graph import Graph, Node, plan
 from .journal import Report
 from .options import read_options
 from .plugins import Plugins, load
-from .run import Display, EpochLimits, Run
+from .runs import Display, EpochLimits, Run
 from .spec import ComponentSpec, PipelineSpec, PipeStep, Settings
 from .store import MemoryStore, Store
 
@@ -457,7 +457,7 @@ def _load_beside(use: str, directory: Path) -> Any:
 
 
 def _accepted(role: str) -> type:
-    from .component import Stage
+    from .components import Stage
 
     return Stage if role == "transformer" else _BASES[role]
 

@@ -15,7 +15,7 @@ from .errors import ConfigError, Problem
 from .spec import PipeStep, Settings
 
 if TYPE_CHECKING:
-    from .component import Component
+    from .components import Component
 
 __all__ = ["Graph", "Node", "plan"]
 

@@ -23,7 +23,7 @@ import pluggy
 if TYPE_CHECKING:
     from .batch import Batch
     from .journal import Report
-    from .run import NodeRun, Run
+    from .runs import NodeRun, Run
     from .store import Checkpoint, DeadLetter
 
 __all__ = ["PROJECT", "PROVIDERS", "Hooks", "hookimpl", "hookspec"]

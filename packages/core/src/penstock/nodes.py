@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from .batch import Batch
-from .component import Context, Output, Stage
+from .components import Context, Output, Stage
 from .errors import PenstockError, RunError
 from .failures import Failures, describe
 from .journal import NodeReport

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .batch import Batch, Failure, each
-from .component import Output
+from .components import Output
 from .options import component
 
 __all__ = ["PrintOutput"]

@@ -14,7 +14,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from .batch import Batch, Recover, Rows, each, expand, inspect_each
-from .component import Inspector, Stage, Transformer
+from .components import Inspector, Stage, Transformer
 from .errors import RunError, TransientError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import EXIT_FAILED
 from ..journal import Report
-from ..run import Display, Run
+from ..runs import Display, Run
 from . import common_arguments
 from .loading import find_file, load, store_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..options import component
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..runs import Run
 
 __all__ = ["InlineEngine"]
 

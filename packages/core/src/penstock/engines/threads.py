@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ..batch import Batch, Rows
 from ..combine import ENDED
 from ..options import ByteSize, component, option
-from ..run import copy_of
+from ..runs import copy_of
 
 if TYPE_CHECKING:
-    from ..run import NodeRun, Run
+    from ..runs import NodeRun, Run
 
 __all__ = ["ThreadsEngine"]
 

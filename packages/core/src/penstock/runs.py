@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from .batch import Batch
 from .combine import ENDED, in_turn
-from .component import Input, Stage
+from .components import Input, Stage
 from .errors import RunError
 from .events import Events
 from .failures import Failures, describe
