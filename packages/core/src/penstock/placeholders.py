@@ -18,30 +18,22 @@ from .errors import Problem, nearest
 if TYPE_CHECKING:
     from .spec import Document
 
-__all__ = ["Resolver", "Unavailable", "environment", "expand", "git", "pipeline"]
+__all__ = ["Resolver", "UnavailableError", "environment", "expand", "git", "pipeline"]
 
 Resolver = Callable[[str], "str | None"]
 """Gets what stands in the braces, as in "VAR" or "git.root"; None when it does not know the name.
 
-It may raise `Unavailable` when it knows the name but there is no value for it now.
+It may raise `UnavailableError` when it knows the name but there is no value for it now.
 """
 
 _FIND = re.compile(r"\$\$\{|\$\{")
 _PARTS = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[^\s:{}$]+)?)(?::([-?])(.*))?", re.DOTALL)
 _HEAD = re.compile(r"[\w.]*")
-_KNOWN = (
-    "env.NAME",
-    "git.root",
-    "git.branch",
-    "git.rev",
-    "pipeline.dir",
-    "pipeline.name",
-    "pipeline.file",
-)
+_KNOWN = {"git": ("root", "branch", "rev"), "pipeline": ("dir", "name", "file")}
 _PUBLIC = ("git.", "pipeline.")
 
 
-class Unavailable(LookupError):
+class UnavailableError(LookupError):
     """Raised by a resolver: the name is right, but it has no value here; a default may stand in."""
 
     def __init__(self, what: str, hint: str) -> None:
@@ -112,7 +104,7 @@ class _Expansion:
         name, operator, rest = parts.groups()
         try:
             found = self.resolve(name)
-        except Unavailable as error:
+        except UnavailableError as error:
             if operator != "-":
                 self.problem(rest or error.what, path, error.hint)
             return rest or ""
@@ -139,20 +131,24 @@ class _Expansion:
         return None
 
     def unknown(self, name: str, path: tuple[str | int, ...]) -> None:
-        namespace, _, rest = name.partition(".")
-        near = nearest(name, _KNOWN)
-        if near is None and nearest(namespace, ("env",)):
-            near = f"env.{rest}"
-        hint = f"did you mean ${{{near}}}?" if near else f"write {_choices(namespace)}"
-        self.problem(f"nothing provides the placeholder '${{{name}}}'", path, hint)
+        what = f"nothing provides the placeholder '${{{name}}}'"
+        self.problem(what, path, _instead_of(*name.split(".", 1)))
 
     def problem(self, what: str, path: tuple[str | int, ...], hint: str) -> None:
         self.problems.append(self.document.problem(what, *path, hint=hint))
 
 
-def _choices(namespace: str) -> str:
-    known = [name for name in _KNOWN if name.startswith(f"{namespace}.")] or _KNOWN
-    return "one of " + ", ".join(f"${{{name}}}" for name in known)
+def _instead_of(namespace: str, rest: str) -> str:
+    namespace = nearest(namespace, ("env", *_KNOWN)) or ""
+    if namespace == "env":
+        return f"did you mean ${{env.{rest}}}?"
+    found = nearest(rest, _KNOWN.get(namespace, ()))
+    if found:
+        return f"did you mean ${{{namespace}.{found}}}?"
+    names = [
+        f"${{{one}.{name}}}" for one in _KNOWN for name in _KNOWN[one] if namespace in ("", one)
+    ]
+    return f"there are {', '.join(names)}"
 
 
 def environment(environ: Mapping[str, str]) -> Resolver:
@@ -172,7 +168,9 @@ def pipeline(path: Path | None) -> Resolver:
         if name not in ("pipeline.dir", "pipeline.name", "pipeline.file"):
             return None
         if path is None:
-            raise Unavailable("this pipeline was not read from a file", "write the value itself")
+            raise UnavailableError(
+                "this pipeline was not read from a file", "write the value itself"
+            )
         full = Path(os.path.abspath(path))
         return {"dir": str(full.parent), "name": full.stem, "file": full.name}[name[9:]]
 
@@ -225,13 +223,15 @@ def _ask_git(directory: Path, *arguments: str) -> str:
             timeout=30,
         )
     except FileNotFoundError:
-        raise Unavailable("the git command is not installed", f"install it, {default}") from None
+        raise UnavailableError(
+            "the git command is not installed", f"install it, {default}"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise Unavailable("git did not answer in 30 s", f"try again, {default}") from None
+        raise UnavailableError("git did not answer in 30 s", f"try again, {default}") from None
     if done.returncode == 0:
         return done.stdout.removesuffix("\n")
     said = done.stderr.strip().removeprefix("fatal: ").partition("\n")[0]
     for sign, what, hint in _REASONS:
         if sign in said:
-            raise Unavailable(what.format(directory), f"{hint}, {default}")
-    raise Unavailable(f"git cannot tell: {said}", f"correct that, {default}")
+            raise UnavailableError(what.format(directory), f"{hint}, {default}")
+    raise UnavailableError(f"git cannot tell: {said}", f"correct that, {default}")

@@ -39,7 +39,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 100_000
 MAX_PROBLEMS = 100
 MAX_DIGITS = 4300
-"""Turning longer numbers from text takes quadratic time; newer Pythons refuse them by themselves."""
+"""Reading longer numbers takes quadratic time; newer Pythons refuse them by themselves."""
 
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _BOM = "\ufeff"

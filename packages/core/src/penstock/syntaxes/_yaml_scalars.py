@@ -105,7 +105,7 @@ def _moment(text: str) -> date | datetime:
             zone = _zone(sign, int(off), int(minutes))
         micro = int((fraction or "0")[:6].ljust(6, "0"))
         clock = (int(hour), int(minute), int(second), micro)
-        return datetime(int(year), int(month), int(day), *clock, zone)
+        return datetime(int(year), int(month), int(day), *clock, tzinfo=zone)
     except ValueError as error:
         what = f"there is no such date or time as {text[:40]} ({error})"
         raise ValueError(what, "correct it, or put it in quotes") from None

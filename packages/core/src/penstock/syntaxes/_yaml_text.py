@@ -22,7 +22,7 @@ _BREAKS = "\r\n\x85\u2028\u2029"
 _EXPLAINED: Iterable[tuple[str, str, str, bool]] = (
     ("incompatible", "only YAML 1.1 and 1.2 can be read", "remove the %YAML line", False),
     (
-        "[Dd]irective",
+        "[Dd]irective|duplicate tag handle",
         "a line that begins with '%' is not a directive YAML knows",
         "remove the line, or put the text in quotes",
         False,
@@ -39,6 +39,12 @@ _EXPLAINED: Iterable[tuple[str, str, str, bool]] = (
         "unexpected ':'",
         "a ':' cannot stand here",
         "put a space after it, or the text in quotes",
+        False,
+    ),
+    (
+        "block scalar",
+        "text cannot stand beside '|' or '>'",
+        "begin it on the next line, indented",
         False,
     ),
     (

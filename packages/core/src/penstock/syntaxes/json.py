@@ -92,16 +92,17 @@ class _Reader:
             if self.text[self.at] != '"':
                 raise self.no_key()
             key = self.string()
+            inner = (*path, key)
             if key in result:
-                self.problems.append(duplicate((*path, key), place, first[key]))
+                self.problems.append(duplicate(inner, place, first[key]))
                 if len(self.problems) >= MAX_PROBLEMS:
                     raise ConfigError(self.problems)
             else:
-                first[key] = self.places[(*path, key)] = place
+                first[key] = self.places[inner] = place
             if self.peek() != ":":
                 raise self.wrong(f"no ':' after the key {key!r}", "write ': ' and a value", opened)
             self.at += 1
-            result[key] = self.value((*path, key))
+            result[key] = self.value(inner)
             more = self.goes_on("}", opened)
         return result
 

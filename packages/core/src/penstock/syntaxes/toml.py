@@ -79,12 +79,12 @@ class TomlSyntax:
 
     def _explained(self, error: ValueError, text: str, scanner: _Scanner) -> ConfigError:
         found = _WHERE.fullmatch(str(error))
-        what, line, column = found.groups() if found else (str(error), None, None)
+        what = found[1] if found else str(error)
         if scanner.duplicates and what.startswith(("Cannot", "Duplicate")):
             return ConfigError(scanner.duplicates)
         place = scanner.lines.place(len(text))
-        if line:
-            place = Place(scanner.name, int(line), int(column))
+        if found and found[2]:
+            place = Place(scanner.name, int(found[2]), int(found[3]))
         hint = next((hint for start, hint in _HINTS if what.startswith(start)), "correct the TOML")
         return refuse(place, what[:1].lower() + what[1:], hint)
 

@@ -159,7 +159,7 @@ class _Composer:
             raise too_many(self.place(event))
 
     def place(self, event: Any) -> Place:
-        return Place(self.name, event.start_mark.line + 1, event.start_mark.column + 1)
+        return _place(self.name, event)
 
 
 class _Builder:
@@ -168,115 +168,118 @@ class _Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.places: dict[tuple[str | int, ...], Place] = {}
-        self.problems: dict[tuple[Place, str], Problem] = {}
+        self.problems: dict[tuple[Place | None, str], Problem] = {}
 
     def build(self, root: _Node) -> Any:
-        mark = root.event.start_mark
-        self.places[()] = Place(self.name, mark.line + 1, mark.column + 1)
-        return self.value(root, (), self.places[()])
+        self.places[()] = self.place(root)
+        return self.value(root, ())
 
-    def value(self, node: _Node, path: tuple[str | int, ...], place: Place) -> Any:
+    def value(self, node: _Node, path: tuple[str | int, ...]) -> Any:
         if isinstance(node.event, yaml.ScalarEvent):
-            return self.scalar(node, path, place)
-        mapping = isinstance(node.event, yaml.MappingStartEvent)
-        self.check_tag(node, "map" if mapping else "seq", path, place)
-        if mapping:
+            return self.scalar(node, path)
+        if isinstance(node.event, yaml.MappingStartEvent):
+            self.check_tag(node, "map", path)
             result: dict[str, Any] = {}
             self.fill(result, node, path)
             return result
+        self.check_tag(node, "seq", path)
         return [self.item(child, (*path, i), at) for i, (child, at) in enumerate(node.children)]
 
     def item(self, node: _Node, path: tuple[str | int, ...], place: Place) -> Any:
         self.places[path] = place
         if len(self.places) > MAX_VALUES:
             raise too_many(place)
-        return self.value(node, path, place)
+        return self.value(node, path)
 
     def fill(self, result: dict[str, Any], node: _Node, path: tuple[str | int, ...]) -> None:
         """Add what `result` does not have yet: a mapping's own keys go before merged ones."""
         first: dict[str, Place] = {}
-        merged: list[tuple[_Node, Place]] = []
+        merged: list[_Node] = []
         pairs = iter(node.children)
-        for (key_node, place), (child, at) in zip(pairs, pairs, strict=True):
-            key = self.key(key_node, path, place)
+        for (key_node, place), (child, _) in zip(pairs, pairs):
+            key = self.key(key_node, path)
             if key is None:
-                self.value(child, path, at)  # for its own problems
-            elif key in first:
+                self.value(child, path)  # for its own problems
+                continue
+            if key in first:
                 self.problem(duplicate((*path, key), place, first[key]))
-            else:
-                first[key] = place
-                if key == _MERGE and key_node.event.implicit[0]:
-                    merged.append((child, at))
-                elif key not in result:
-                    result[key] = self.item(child, (*path, key), place)
-        for child, at in merged:
-            self.merge(result, child, path, at)
+                continue
+            first[key] = place
+            if _is_merge(key_node):
+                merged.append(child)
+            elif key not in result:
+                result[key] = self.item(child, (*path, key), place)
+        for child in merged:
+            self.merge(result, child, path)
 
-    def merge(
-        self, result: dict[str, Any], node: _Node, path: tuple[str | int, ...], place: Place
-    ) -> None:
-        sources = [(node, place)]
+    def merge(self, result: dict[str, Any], node: _Node, path: tuple[str | int, ...]) -> None:
+        sources = [node]
         if isinstance(node.event, yaml.SequenceStartEvent):
-            sources = node.children
-        for source, at in sources:
+            sources = [child for child, _ in node.children]
+        for source in sources:
             if isinstance(source.event, yaml.MappingStartEvent):
                 self.fill(result, source, path)
             else:
-                what = "'<<' merges only mappings"
-                self.problem(self.wrong(what, path, at, "name an anchor of a mapping"))
+                self.wrong("'<<' merges only mappings", path, source, "name an anchor of a mapping")
 
-    def key(self, node: _Node, path: tuple[str | int, ...], place: Place) -> str | None:
-        if not isinstance(node.event, yaml.ScalarEvent):
-            what = "a key must be text, not a list or mapping"
-            hint = "put text in quotes if it begins with '{' or '['"
-            self.problem(self.wrong(what, path, place, hint))
-            return None
-        if node.event.value == _MERGE and node.event.implicit[0]:
+    def key(self, node: _Node, path: tuple[str | int, ...]) -> str | None:
+        if _is_merge(node):
             return _MERGE
+        if not isinstance(node.event, yaml.ScalarEvent):
+            hint = "put text in quotes if it begins with '{' or '['"
+            self.wrong("a key must be text, not a list or mapping", path, node, hint)
+            return None
         before = len(self.problems)
-        key = self.scalar(node, path, place)
+        key = self.scalar(node, path)
         if isinstance(key, str):
             return key
         if len(self.problems) == before:
-            text = node.event.value
-            what = f"a key must be text, not {kind(key)}" + (f" ({text[:40]})" if text else "")
-            self.problem(self.wrong(what, path, place, "put it in quotes"))
+            shown = f" ({node.event.value[:40]})" if node.event.value else ""
+            what = f"a key must be text, not {kind(key)}{shown}"
+            self.wrong(what, path, node, "put it in quotes")
         return None
 
-    def scalar(self, node: _Node, path: tuple[str | int, ...], place: Place) -> Any:
+    def scalar(self, node: _Node, path: tuple[str | int, ...]) -> Any:
         event = node.event
-        if event.tag is None or event.tag == "!":
-            tag = None if event.tag is None and event.implicit[0] else "str"
-        else:
-            tag = event.tag.removeprefix(_CORE)
-            if tag == event.tag or tag in ("map", "seq"):
-                self.check_tag(node, None, path, place)
-                return ""
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = None if tag is None and event.implicit[0] else f"{_CORE}str"
+        elif not tag.startswith(_CORE):
+            tag = _CORE  # names nothing
         try:
-            return resolve(event.value, tag)
+            return resolve(event.value, tag and tag.removeprefix(_CORE))
         except KeyError:
-            self.check_tag(node, None, path, place)
+            self.check_tag(node, None, path)
         except ValueError as error:
             what, hint = error.args
-            self.problem(self.wrong(what, path, place, hint))
+            self.wrong(what, path, node, hint)
         return ""
 
-    def check_tag(
-        self, node: _Node, fits: str | None, path: tuple[str | int, ...], place: Place
-    ) -> None:
+    def check_tag(self, node: _Node, fits: str | None, path: tuple[str | int, ...]) -> None:
         tag = node.event.tag
-        if tag in (None, "!") or tag == f"{_CORE}{fits}":
-            return
-        short = f"!!{tag.removeprefix(_CORE)}" if tag.startswith(_CORE) else tag
-        what = f"tag {short[:60]!r} is not allowed here"
-        self.problem(self.wrong(what, path, place, "remove it; values are plain data"))
+        if tag not in (None, "!", f"{_CORE}{fits}"):
+            short = f"!!{tag.removeprefix(_CORE)}" if tag.startswith(_CORE) else tag
+            what = f"tag {short[:60]!r} is not allowed here"
+            self.wrong(what, path, node, "remove it; values are plain data")
 
-    def wrong(self, what: str, path: tuple[str | int, ...], place: Place, hint: str) -> Problem:
-        return Problem(what, ".".join(map(str, path)), place, hint)
+    def wrong(self, what: str, path: tuple[str | int, ...], node: _Node, hint: str) -> None:
+        self.problem(Problem(what, ".".join(map(str, path)), self.place(node), hint))
 
     def problem(self, problem: Problem) -> None:
         """Keep it once, though an alias makes it come up in every place that repeats it."""
-        if problem.place:
-            self.problems.setdefault((problem.place, problem.what), problem)
+        self.problems.setdefault((problem.place, problem.what), problem)
         if len(self.problems) >= MAX_PROBLEMS:
             raise ConfigError(self.problems.values())
+
+    def place(self, node: _Node) -> Place:
+        return _place(self.name, node.event)
+
+
+def _is_merge(node: _Node) -> bool:
+    """Whether a key is a plain `<<`."""
+    event = node.event
+    return isinstance(event, yaml.ScalarEvent) and event.value == _MERGE and event.implicit[0]
+
+
+def _place(name: str, event: Any) -> Place:
+    return Place(name, event.start_mark.line + 1, event.start_mark.column + 1)
