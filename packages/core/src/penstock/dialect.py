@@ -35,7 +35,7 @@ def read_document(path: Path, plugins: Plugins) -> Document:
     """Read and parse a file; the suffix decides how."""
     from .syntaxes import read_text
 
-    document = parse(read_text(path), path.suffix.lstrip("."), path.name, plugins)
+    document = parse(read_text(path), path.suffix.lstrip("."), str(path), plugins)
     document.path = path.absolute()
     fill_in(document, plugins)
     return document

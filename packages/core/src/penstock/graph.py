@@ -126,9 +126,9 @@ def _shared_stages(
     """Stages that stand in the middle of more than one pipe, with those pipes."""
     found: dict[str, list[str]] = {}
     for pipe, steps in pipes.items():
-        for step in steps[1:-1]:
-            if roles[step.name] in ("inspector", "transformer"):
-                found.setdefault(step.name, []).append(pipe)
+        for name in dict.fromkeys(step.name for step in steps[1:-1]):
+            if roles[name] in ("inspector", "transformer"):
+                found.setdefault(name, []).append(pipe)
     return {name: where for name, where in found.items() if len(where) > 1}
 
 

@@ -170,7 +170,6 @@ class Report:
         made = asdict(self)
         for node, report in zip(self.nodes, made["nodes"], strict=True):
             report["rate"] = round(node.rate, 1)
-            report["seconds"] = round(node.seconds, 6)
         made["balance"]["holds"] = self.balance.holds
         return made
 

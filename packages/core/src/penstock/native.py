@@ -123,16 +123,15 @@ class _Reader:
         for name, path, entry in self.entries(section):
             if not _NAME.fullmatch(name):
                 self.wrong("a name cannot hold spaces or any of . @ / :", *path)
-            earlier = spec.components.get(name)
-            if earlier is not None:
+            made = self.component(role, name, path, entry)
+            earlier = spec.components.setdefault(name, made)
+            if earlier is not made:
+                article = "an" if earlier.role[0] in "aeiou" else "a"
                 self.wrong(
-                    f"{name!r} is the name of an {earlier.role} already"
-                    if earlier.role[0] in "aeiou"
-                    else f"{name!r} is the name of a {earlier.role} already",
+                    f"{name!r} is the name of {article} {earlier.role} already",
                     *path,
                     hint="give it a name of its own",
                 )
-            spec.components[name] = self.component(role, name, path, entry)
 
     def component(
         self, role: str, name: str, path: tuple[str | int, ...], entry: Any
@@ -160,11 +159,15 @@ class _Reader:
                 self.wrong("has no 'use'", *path, hint=hint)
             else:
                 self.wrong(problem.what, *path, *where, hint=problem.hint)
-        if problems:
-            return ComponentSpec(name, role, "", path=path)
         settings = self.settings(role, path, values)
         return ComponentSpec(
-            name, role, values["use"], options, settings, values.get("description", ""), path
+            name,
+            role,
+            values.get("use", ""),
+            options,
+            settings,
+            values.get("description", ""),
+            path,
         )
 
     def settings(

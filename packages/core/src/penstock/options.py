@@ -188,7 +188,7 @@ def read_options(
             if one.required:
                 problems.append(Problem("is required", name, hint=f"give {_lower(one.help)}"))
             continue
-        if not one.required and given[name] == one.default:
+        if type(given[name]) is type(one.default) and given[name] == one.default:
             values[name] = given[name]
             continue
         try:

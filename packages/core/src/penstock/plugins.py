@@ -159,7 +159,7 @@ class Plugins:
                 return {"what": f"{what}: {owner} is broken: {one.reason}", "hint": "reinstall it"}
         if owner:
             return {"what": what, "hint": f"it comes with {owner}: pip install {owner}"}
-        near = nearest(name, self.names(kind))
+        near = nearest(name, self.names(kind)) or nearest(name.rpartition("/")[2], self.names(kind))
         hint = f"did you mean {near!r}?" if near else f"see `penstock list {kind}s`"
         return {"what": what, "hint": hint}
 
@@ -191,20 +191,28 @@ class Plugins:
             one.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
     def _add(self, one: Distribution, plugin: Any) -> None:
-        import pluggy
-
         assert self._known is not None
         self._known[f"{one.name}/{one.entry}"] = one
-        try:
-            self._manager.register(plugin, name=f"{one.name}/{one.entry}")
-            for hook in self._manager.get_hookcallers(plugin) or ():
-                if hook.spec is None:
-                    raise PluginError(f"there is no hook {hook.name!r}")
-        except (pluggy.PluginValidationError, PluginError) as error:
-            self._manager.unregister(plugin)
-            raise PluginError(str(error), where=one.name) from error
+        self._check_hooks(one, plugin)
+        self._manager.register(plugin, name=f"{one.name}/{one.entry}")
         one.state = "loaded"
         self._sources[id(plugin)] = one
+
+    def _check_hooks(self, one: Distribution, plugin: Any) -> None:
+        """Refuse hooks that do not exist: pluggy would accept their names and never call them."""
+        for attribute in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, attribute)
+            if options is None:
+                continue
+            name = options.get("specname") or attribute
+            spec = getattr(Hooks, name, None)
+            if spec is None:
+                near = nearest(name, [hook for hook in dir(Hooks) if hook.startswith(PROJECT)])
+                hint = f"did you mean {near!r}?" if near else None
+                raise PluginError(f"there is no hook {name!r}", where=one.name, hint=hint)
+            taken = _arguments(getattr(plugin, attribute))
+            for argument in taken - _arguments(spec) - {"self"}:
+                raise PluginError(f"hook {name!r} has no argument {argument!r}", where=one.name)
 
     def _collect(self, kind: str) -> dict[str, list[Provided]]:
         found: dict[str, list[Provided]] = {}
@@ -225,6 +233,12 @@ class Plugins:
             one.state = "broken"
             one.reason = f"{implementation.function.__name__}: {type(error).__name__}: {error}"
             return ()
+
+
+def _arguments(function: Any) -> set[str]:
+    from inspect import signature
+
+    return set(signature(function).parameters)
 
 
 def load(target: str) -> Any:

@@ -1,0 +1,126 @@
+"""What only the threads engine promises: bounded queues, back-pressure, a clean end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from penstock import Batch, Failure, Input, Output, Transformer
+from penstock.build import pipeline_of
+from penstock.engines.threads import ThreadsEngine
+from penstock.plugins import Plugins
+from penstock.runs import Run
+from penstock.testing import ListInput, ListOutput
+
+
+def start(*components: Any, engine: ThreadsEngine) -> Run:
+    pipeline = pipeline_of([list(components)], Plugins(discover=False))
+    pipeline.engine = engine
+    return pipeline.start()
+
+
+class Counting(Input):
+    """Counts the batches it has handed out."""
+
+    def __init__(self, batches: int, records: list[Any]) -> None:
+        self.batches, self.values, self.given = batches, records, 0
+
+    def read(self, positions: Mapping[str, Any]) -> Iterator[Batch]:
+        for number in range(1, self.batches + 1):
+            self.given = number
+            yield Batch(list(self.values), "", None, number)
+
+
+class Gate(Output):
+    """Writes nothing until the input has stopped, and remembers how far ahead it was by then."""
+
+    def __init__(self, source: Counting) -> None:
+        self.source, self.most_ahead, self.written = source, 0, 0
+
+    def write(self, batch: Batch) -> Sequence[Failure] | None:
+        last = -1
+        while not self.written and self.source.given != last:
+            last = self.source.given
+            time.sleep(0.1)
+        self.written += 1
+        self.most_ahead = max(self.most_ahead, self.source.given - self.written)
+        return None
+
+
+@pytest.mark.parametrize(
+    ("engine", "records", "most"),
+    [
+        # what can be on its way: a full queue before each of the two nodes, a batch in each hand
+        (ThreadsEngine(queue_batches=2), [1], 2 + 2 + 4),
+        (ThreadsEngine(queue_batches=10_000, queue_bytes=1), [1], 1 + 1 + 4),
+        (ThreadsEngine(queue_batches=10_000, queue_bytes=4096), ["x" * 5000], 1 + 1 + 4),
+    ],
+)
+def test_a_slow_output_stops_the_reader(
+    engine: ThreadsEngine, records: list[Any], most: int
+) -> None:
+    source = Counting(500, records)
+    gate = Gate(source)
+    report = start(source, gate, engine=engine).execute()
+
+    assert report.status == "ok"
+    assert gate.written == 500
+    assert gate.most_ahead <= most
+
+
+def test_without_bounds_the_reader_would_run_ahead() -> None:
+    source = Counting(500, [1])
+    gate = Gate(source)
+    start(source, gate, engine=ThreadsEngine(queue_batches=10_000)).execute()
+
+    assert gate.most_ahead > 400
+
+
+def test_every_thread_is_gone_when_a_run_has_ended_well_or_not() -> None:
+    class Fails(Transformer):
+        def process(self, batch: Batch) -> Any:
+            raise RuntimeError("torn")
+
+    before = set(threading.enumerate())
+    engine = ThreadsEngine(queue_batches=1)
+    good = start(ListInput(values=list(range(5000))), ListOutput(), engine=engine).execute()
+    bad = start(
+        ListInput(values=list(range(5000)), batch_size=1), Fails(), ListOutput(), engine=engine
+    ).execute()
+
+    assert good.status == "ok"
+    assert bad.error == "fails at list:1: RuntimeError: torn"
+    assert set(threading.enumerate()) == before
+
+
+def test_a_component_is_called_by_one_thread_at_a_time() -> None:
+    class Alone(Transformer):
+        inside = 0
+        together = 0
+
+        def transform(self, record: int) -> int:
+            self.inside += 1
+            self.together = max(self.together, self.inside)
+            time.sleep(0)
+            self.inside -= 1
+            return record
+
+    alone = Alone()
+    sources = [ListInput(values=list(range(2000)), batch_size=3) for _ in range(3)]
+    out = ListOutput()
+    pipes = [[source, alone] for source in sources] + [[alone, out]]
+    report = pipeline_of(pipes, Plugins(discover=False), engine="threads").start().execute()
+
+    assert alone.together == 1
+    assert len(out.values) == 6000
+    assert report.balance.holds
+
+
+@pytest.mark.parametrize("option", ["queue_batches", "queue_bytes"])
+def test_bounds_must_let_something_through(option: str) -> None:
+    with pytest.raises(Exception, match=f"{option}: must be at least 1, got 0"):
+        ThreadsEngine(**{option: 0})

@@ -1,0 +1,201 @@
+"""Both stores keep the same promises."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock import Checkpoint, ConnectError, DeadLetter, MemoryStore, Store
+from penstock.store import IndexedKey, decode_record, encode_record
+from penstock.stores.sqlite import VERSION, SqliteStore
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "state")
+    made.open()
+    yield made
+    made.close()
+
+
+def letter(ordinal: int = 1, **values: Any) -> DeadLetter:
+    given = {"pipeline": "p", "source": "s", "node": "n", "run_id": "r1", "error": "E"}
+    given |= {"message": "m", "record": "{}", "first": 1.0, "last": 1.0, **values}
+    return DeadLetter(ordinal=ordinal, **given)
+
+
+def save(store: Store, *letters: DeadLetter, run_id: str = "r1") -> None:
+    store.save(Checkpoint("p", run_id, 1, {"s": 3}, {"n": [1]}), letters)
+
+
+def test_a_checkpoint_comes_back(store: Store) -> None:
+    assert store.checkpoint("p") is None
+    save(store)
+
+    assert store.checkpoint("p") == Checkpoint("p", "r1", 1, {"s": 3}, {"n": [1]})
+    assert store.checkpoint("q") is None
+
+
+def test_letters_come_back_by_pipeline_and_run(store: Store) -> None:
+    save(store, letter(1), letter(2, run_id="r2"), letter(3, pipeline="q"))
+
+    assert [one.ordinal for one in store.letters()] == [1, 2, 3]
+    assert [one.ordinal for one in store.letters("p")] == [1, 2]
+    assert [one.ordinal for one in store.letters("p", "r2")] == [2]
+    assert store.letters("p")[0] == letter(1)
+
+
+def test_a_letter_with_the_same_identity_replaces_the_earlier_one(store: Store) -> None:
+    save(store, letter(1, message="old", attempts=2))
+    save(store, letter(1, message="new", first=5.0, last=5.0, run_id="r2"))
+
+    (kept,) = store.letters()
+    assert (kept.message, kept.attempts, kept.first, kept.last) == ("new", 3, 1.0, 5.0)
+
+
+def test_letters_can_be_dropped_and_settled(store: Store) -> None:
+    save(store, letter(1), letter(2), letter(3, source="t"), letter(4, run_id="r2"))
+
+    assert store.drop_letters([letter(1), letter(9)]) == 1
+    assert store.settle_letters("p", "r2", ["s"]) == 1
+    assert sorted(one.ordinal for one in store.letters()) == [3, 4]
+
+
+def test_reports_are_kept_newest_first(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.keep_report({"run_id": f"r{number}", "pipeline": "p", "started": number, "n": number})
+    store.keep_report({"run_id": "r2", "pipeline": "p", "started": 2, "n": 22})
+
+    assert [one["n"] for one in store.reports("p")] in ([3, 22, 1], [3, 1, 22])
+    assert len(store.reports(limit=2)) == 2
+    assert store.reports("q") == []
+
+
+def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
+    keys = [IndexedKey("p", "r1", "s", n, f"k{n}") for n in (1, 2)]
+    store.save(Checkpoint("p", "r1", 1), (), keys)
+
+    assert store.find_key("k2") == [keys[1]]
+    assert store.find_key("k2", "q") == []
+
+
+def test_a_store_in_memory_is_bounded() -> None:
+    with pytest.raises(MemoryError, match="more than 2 dead letters"):
+        save(MemoryStore(limit=2), letter(1), letter(2), letter(3))
+
+
+def test_looking_leaves_no_folder_behind(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state")
+
+    assert (store.letters(), store.reports(), store.checkpoint("p")) == ([], [], None)
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_state_keeps_itself_out_of_repositories(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state")
+    save(store)
+    store.close()
+
+    assert (tmp_path / "state" / ".gitignore").read_text() == "*\n"
+    again = SqliteStore(tmp_path / "state")
+    assert again.checkpoint("p") is not None
+    again.close()
+
+
+def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.open()
+    assert store._connection is not None
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+def test_a_newer_state_is_refused_untouched(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "state.db")
+    connection.execute(f"PRAGMA user_version={VERSION + 1}")
+    connection.close()
+    before = (tmp_path / "state.db").read_bytes()
+
+    with pytest.raises(ConnectError, match="written by a newer penstock .* upgrade penstock"):
+        SqliteStore(tmp_path).open()
+    assert (tmp_path / "state.db").read_bytes() == before
+
+
+def test_a_file_that_is_no_state_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"not a database, but long enough to look at" * 30)
+
+    with pytest.raises(ConnectError, match=r"state\.db: the state cannot be used"):
+        SqliteStore(tmp_path).open()
+
+
+def test_a_state_that_cannot_be_made_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(
+        ConnectError, match="the state cannot be opened.*choose a folder with --state"
+    ):
+        SqliteStore(tmp_path / "file" / "state").open()
+
+
+def test_a_failed_save_keeps_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.open()
+    bad = [IndexedKey("p", "r1", "s", None, "k")]  # type: ignore[arg-type]
+    with pytest.raises(ConnectError, match="the state cannot be written"):
+        store.save(Checkpoint("p", "r1", 1), [letter(1)], bad)
+
+    assert (store.letters(), store.checkpoint("p")) == ([], None)
+    store.close()
+
+
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(alphabet=st.characters(exclude_categories=()))
+    | st.binary()
+    | st.decimals(allow_nan=False)
+    | st.dates()
+    | st.times()
+    | st.datetimes(timezones=st.none() | st.just(timezone.utc))
+)
+records = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.just("$decimal"), inner)
+        | st.dictionaries(st.integers(), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(records)
+def test_a_record_comes_back_from_a_letter_as_it_was(record: Any) -> None:
+    assert decode_record(encode_record(record)) == record
+
+
+def test_what_cannot_come_back_is_shown() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            return "<odd>"
+
+    assert decode_record(encode_record({"a": Odd()})) == {"a": {"$repr": "<odd>"}}
+    assert encode_record(b"\xff") == '{"$bytes": "ff"}'
+    assert decode_record(encode_record((date(2026, 1, 2), time(3), datetime(2026, 1, 1)))) == (
+        date(2026, 1, 2),
+        time(3),
+        datetime(2026, 1, 1),
+    )
+    assert decode_record(encode_record(Decimal("1.20"))).as_tuple() == Decimal("1.20").as_tuple()
