@@ -73,7 +73,7 @@ def test_a_branch_from_such_a_stage_is_refused() -> None:
 @pytest.mark.parametrize("pipes", [{"one": "a t t o"}, {"one": "a t u o", "two": "u t"}])
 def test_a_circle_is_named(pipes: dict[str, str]) -> None:
     with pytest.raises(
-        ConfigError, match="records would go round in a circle: (t -> t|t -> u -> t|u -> t -> u)"
+        ConfigError, match=r"records would go round in a circle: (t -> t|t -> u -> t|u -> t -> u)"
     ):
         planned(**pipes)
 

@@ -288,7 +288,7 @@ def test_plugins_beside_the_file_are_used_unless_others_may_write_them(folder: P
     assert pipeline(folder, text).graph().nodes["a"].plugin.endswith("plugins.py")
 
     (folder / "plugins.py").chmod(0o666)
-    with pytest.raises(PluginError, match="plugins.py: others may write to it; chmod go-w"):
+    with pytest.raises(PluginError, match=r"plugins.py: others may write to it; chmod go-w"):
         pipeline(folder, text)
 
 

@@ -125,7 +125,7 @@ def test_a_newer_state_is_refused_untouched(tmp_path: Path) -> None:
     connection.close()
     before = (tmp_path / "state.db").read_bytes()
 
-    with pytest.raises(ConnectError, match="written by a newer penstock .* upgrade penstock"):
+    with pytest.raises(ConnectError, match=r"written by a newer penstock .* upgrade penstock"):
         SqliteStore(tmp_path).open()
     assert (tmp_path / "state.db").read_bytes() == before
 
@@ -141,7 +141,7 @@ def test_a_state_that_cannot_be_made_says_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(
-        ConnectError, match="the state cannot be opened.*choose a folder with --state"
+        ConnectError, match=r"the state cannot be opened.*choose a folder with --state"
     ):
         SqliteStore(tmp_path / "file" / "state").open()
 

@@ -47,6 +47,8 @@ class ThreadsEngine:
         threads.start()
         try:
             run.drive(threads.batches(), threads.push, threads.settle)
+        except _RunOverError:
+            pass  # an error on one of the threads got here first; it is raised below
         finally:
             threads.stop()
         threads.raise_error()

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -43,11 +43,13 @@ CREATE TABLE IF NOT EXISTS record_keys (
 CREATE INDEX IF NOT EXISTS record_keys_by_key ON record_keys (key);
 """
 
-_LETTER = [one.name for one in fields(DeadLetter)]
-_PUT_LETTER = f"""
-INSERT INTO letters ({", ".join(_LETTER)}) VALUES ({", ".join("?" * len(_LETTER))})
+# The columns stand in the order of the fields of DeadLetter.
+_PUT_LETTER = """
+INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (pipeline, source, ordinal, node) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _LETTER[4:11])}, last = excluded.last,
+    error = excluded.error, message = excluded.message, record = excluded.record,
+    run_id = excluded.run_id, plugin = excluded.plugin, version = excluded.version,
+    config_hash = excluded.config_hash, last = excluded.last,
     attempts = letters.attempts + excluded.attempts
 """
 
@@ -171,7 +173,7 @@ class SqliteStore(Store):
 
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
         rows = self._rows(
-            f"SELECT {', '.join(_LETTER)} FROM letters WHERE (? IS NULL OR pipeline = ?) "
+            "SELECT * FROM letters WHERE (? IS NULL OR pipeline = ?) "
             "AND (? IS NULL OR run_id = ?) ORDER BY pipeline, source, ordinal, node",
             (pipeline, pipeline, run_id, run_id),
         )
