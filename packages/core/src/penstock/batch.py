@@ -46,7 +46,6 @@ class Batch:
         source: str = "",
         ordinals: Sequence[int] | None = None,
         resume: Any = None,
-        *,
         failures: Sequence[Failure] = (),
         consumed: int | None = None,
         dropped: int | None = None,
@@ -56,9 +55,12 @@ class Batch:
         self.ordinals = range(1, len(records) + 1) if ordinals is None else ordinals
         self.resume = resume
         self.failures = failures
-        answered = len(records) + len(failures)
-        self.consumed = answered if consumed is None else consumed
-        self.dropped = max(0, self.consumed - answered) if dropped is None else dropped
+        if consumed is None or dropped is None:
+            answered = len(records) + len(failures)
+            consumed = answered if consumed is None else consumed
+            dropped = max(0, consumed - answered) if dropped is None else dropped
+        self.consumed = consumed
+        self.dropped = dropped
 
     def __len__(self) -> int:
         return len(self.records)
@@ -144,23 +146,17 @@ def each(
     """
     results, failures, failed = _loop(function, batch, items, recover)
     ordinals = batch.ordinals
+    count = len(batch.records)
+    if all(results) and not failed:  # nothing was dropped: nearly every batch
+        return Batch(results, batch.source, ordinals, None, (), count, 0)
     if failed:
         ordinals = [n for index, n in enumerate(ordinals) if index not in failed]
-    dropped = 0
-    if not all(results):  # quicker than looking for None, and rarely true
-        flags = [result is not None for result in results]
-        dropped = len(flags) - sum(flags)
-        if dropped:
-            results = list(compress(results, flags))
-            ordinals = list(compress(ordinals, flags))
-    return Batch(
-        results,
-        batch.source,
-        ordinals,
-        failures=failures,
-        consumed=len(batch.records),
-        dropped=dropped,
-    )
+    flags = [result is not None for result in results]
+    dropped = len(flags) - sum(flags)
+    if dropped:
+        results = list(compress(results, flags))
+        ordinals = list(compress(ordinals, flags))
+    return Batch(results, batch.source, ordinals, None, failures, count, dropped)
 
 
 def expand(
@@ -214,39 +210,32 @@ def _loop(
 ) -> tuple[list[Any], Sequence[Failure], set[int]]:
     """The results of `function` in order, what failed, and at which indices.
 
-    One `try` surrounds the whole loop. `list.extend` keeps what came before an exception, and the
-    list iterator knows how many items it has left: so the failing record is found without counting
-    and the same iterator goes on after it.
+    One `try` surrounds the whole loop: entering it costs nothing per record. The list iterator knows
+    how many items it has left, so the failing record is found without counting, and the same
+    iterator goes on after it. (Appending in a loop is 10 to 25 % faster than `extend(map(…))` since
+    Python 3.11, which calls Python functions without leaving the interpreter's loop.)
     """
     if items is None:
         items = batch.records if type(batch.records) is list else list(batch.records)
     results: list[Any] = []
-    iterator: Any = iter(items)
-    try:
-        results.extend(map(function, iterator))
-        if len(results) == len(items):  # otherwise a StopIteration ended the loop in silence
-            return results, (), set()
-        error: BaseException = RuntimeError("the function raised StopIteration")
-    except (Exception, Skip) as raised:
-        error = raised
     failures: list[Failure] = []
     failed: set[int] = set()
+    iterator: Any = iter(items)
     while True:
-        index = len(items) - iterator.__length_hint__() - 1
         try:
-            if isinstance(error, Skip):
-                results.append(None)
-            elif recover is not None and isinstance(error, Exception):
+            for item in iterator:
+                results.append(function(item))
+            return results, failures, failed
+        except Skip:
+            results.append(None)
+        except Exception as error:
+            index = len(items) - iterator.__length_hint__() - 1
+            try:
+                if recover is None:
+                    raise
                 results.append(recover(items[index], error))
-            else:
-                raise error
-        except Exception as final:
-            failed.add(index)
-            failures.append(Failure(batch.records[index], batch.ordinals[index], final))
-        try:
-            results.extend(map(function, iterator))
-            if len(results) + len(failed) == len(items):
-                return results, failures, failed
-            error = RuntimeError("the function raised StopIteration")
-        except (Exception, Skip) as raised:
-            error = raised
+            except Skip:
+                results.append(None)
+            except Exception as final:
+                failed.add(index)
+                failures.append(Failure(batch.records[index], batch.ordinals[index], final))

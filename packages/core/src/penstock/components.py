@@ -35,8 +35,8 @@ __all__ = [
     "from_function",
 ]
 
-BATCH_SIZE = 256
-"""Records in a batch: 64 to 1 024 are equally fast, 4 096 and more cost 1.4 to 2 times as much."""
+BATCH_SIZE = 512
+"""Records in a batch. Fewer than 256 pay for the hand-overs, 4 096 and more for cache misses."""
 
 
 class Context:

@@ -9,8 +9,8 @@ __all__ = ["Events"]
 
 
 class Events:
-    """Calls the hooks of the second group. A hook that nobody implements becomes a no-op once,
-    so that the run pays nothing per batch for it."""
+    """Calls the hooks of the second group. A hook that nobody implements becomes a no-op once, so
+    that the run pays nothing for it; `heard` says whether anybody wants to know of batches."""
 
     def __init__(self, hooks: Any) -> None:
         self.run_started = _caller(hooks, "penstock_run_started", "run")
@@ -18,6 +18,7 @@ class Events:
         self.record_failed = _caller(hooks, "penstock_record_failed", "run", "node", "letter")
         self.checkpoint_saved = _caller(hooks, "penstock_checkpoint_saved", "run", "checkpoint")
         self.run_finished = _caller(hooks, "penstock_run_finished", "run", "report")
+        self.heard = self.batch_done is not _nothing
 
 
 def _caller(hooks: Any, name: str, *arguments: str) -> Callable[..., None]:

@@ -26,14 +26,15 @@ __all__ = ["Duties", "NodeRun", "copy_of", "node_runs"]
 
 @dataclass
 class Duties:
-    """What the nodes of one run share. `done(node, batch)` is told of every batch passed on."""
+    """What the nodes of one run share. `done(node, batch)`, if there is one, is told of every batch
+    passed on."""
 
     pipeline: str
     run_id: str
     clock: Clock
     chance: random.Random
     failures: Failures
-    done: Callable[[NodeRun, Batch], None]
+    done: Callable[[NodeRun, Batch], None] | None
     warnings: list[str]
 
 
@@ -93,24 +94,30 @@ class NodeRun:
 
     # ---- stages ---------------------------------------------------------------------------------
 
-    def process(self, batch: Batch) -> Iterator[Batch]:
-        """What a stage makes of a batch."""
-        self.received += len(batch.records)
-        return self.through(lambda: self.step(batch), batch)
-
-    def through(
-        self, call: Callable[[], Iterable[Batch]], batch: Batch | None = None
+    def process(
+        self, batch: Batch | None, call: Callable[[], Iterable[Batch]] | None = None
     ) -> Iterator[Batch]:
-        """The batches that a stage gives: timed, counted, with failing records set aside."""
+        """What a stage makes of a batch, or gives when it is called without one (`idle`, `finish`):
+        timed, counted, with failing records set aside."""
         duties = self.duties
         start = perf_counter()
         try:
-            for out in call():
+            if batch is not None:
+                self.received += len(batch.records)
+                made = self.step(batch)
+            else:
+                made = call() if call is not None else ()
+            for out in made:
                 self.seconds += perf_counter() - start
-                self._count(out)
+                if out.failures or out.dropped or out.consumed != len(out.records):
+                    self._count(out)
+                else:  # as many out as in: nearly every batch
+                    self.sent += out.consumed
+                    self.answered += out.consumed
                 if out.failures:
                     duties.failures.set_aside(self, out.source, out.failures)
-                duties.done(self, out)
+                if duties.done is not None:
+                    duties.done(self, out)
                 if out.records:
                     yield out
                 start = perf_counter()
@@ -150,7 +157,8 @@ class NodeRun:
                 if failures:
                     self.failed += len(failures)
                     self.duties.failures.set_aside(self, batch.source, failures)
-                self.duties.done(self, batch)
+                if self.duties.done is not None:
+                    self.duties.done(self, batch)
             self.seconds += perf_counter() - start
         if self.off:
             self.skipped += len(batch.records)

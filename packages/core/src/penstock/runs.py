@@ -331,7 +331,7 @@ class Run:
                 node.ended = True  # its reader ends at the next turn
 
     def _send(self, node: NodeRun, call: Callable[[], Iterable[Batch]], push: Push) -> None:
-        for out in node.through(call):
+        for out in node.process(None, call):
             for successor, copied in node.successors:
                 push(successor, copy_of(out) if copied else out)
 
@@ -373,7 +373,7 @@ class Run:
             clock=self.clock,
             chance=random.Random(self.run_id),
             failures=self.failures,
-            done=self._batch_done,
+            done=partial(self.events.batch_done, self) if self.events.heard else None,
             warnings=self.warnings,
         )
         # Outputs first: a wrong password should stop the run before anything is read.
@@ -426,9 +426,6 @@ class Run:
 
     def _reports(self) -> list[Any]:
         return [node.report() for node in self.nodes.values()]
-
-    def _batch_done(self, node: NodeRun, batch: Batch) -> None:
-        self.events.batch_done(self, node, batch)
 
     def _record_failed(self, _: Failures, node: NodeRun, letter: Any) -> None:
         self.events.record_failed(self, node, letter)

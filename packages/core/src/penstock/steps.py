@@ -42,15 +42,14 @@ def step_of(component: Stage, recover: Recover | None) -> Step:
             return partial(_inspect, component, recover)
         return partial(_watched, component)
     if isinstance(component, Transformer) and cls.process is Transformer.process:
-        loop = expand if isgeneratorfunction(component.transform) else each
-        return partial(_transform, loop, component, recover)
+        return _transforming(component.transform, recover)
     return component.process
 
 
-def _transform(
-    loop: Any, component: Transformer, recover: Recover | None, batch: Batch
-) -> Iterable[Batch]:
-    return (loop(component.transform, batch, recover=recover),)
+def _transforming(transform: Callable[[Any], Any], recover: Recover | None) -> Step:
+    if isgeneratorfunction(transform):
+        return lambda batch: (expand(transform, batch, recover),)
+    return lambda batch: (each(transform, batch, None, recover),)
 
 
 def _inspect(component: Inspector, recover: Recover | None, batch: Batch) -> Iterable[Batch]:
