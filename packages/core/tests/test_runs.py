@@ -192,14 +192,14 @@ def test_two_pipes_that_end_in_one_output_merge(start: EngineRun) -> None:
 
 def test_the_breaker_stops_a_run_in_which_most_records_fail(start: EngineRun) -> None:
     out, store = ListOutput(), MemoryStore()
-    values: list[Any] = ["not a number"] * 5000
-    report = start(ListInput(values=values), Odd(), out, store=store).execute()
+    values: list[Any] = ["not a number"] * 100_000
+    report = start(ListInput(values=values, batch_size=64), Odd(), out, store=store).execute()
 
     assert report.status == "failed"
     assert report.error is not None
     assert "records failed, most as at list:1: TypeError" in report.error
     assert not out.finished
-    assert report.balance.read < 5000
+    assert report.balance.read < 100_000
     assert report.failures[0].count >= 100
 
 
