@@ -187,25 +187,36 @@ class Report:
         """The report as plain text, for a terminal or a log."""
         return "\n".join(self._lines())
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """The cells of the table: the head, then one row for each node."""
+        return [_HEAD, *map(_cells, self.nodes)]
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """What is said below the table: pairs of a kind (balance, imbalance, failure, warning,
+        status, error) and a sentence."""
+        yield "balance", str(self.balance)
+        for wrong in self.balance.errors:
+            yield "imbalance", f"  {wrong}"
+        for group in self.failures:
+            message = f"{group.node}: {group.message} (as at {group.example})"
+            yield "failure", f"{_number(group.count)} × {message}"
+        for warning in self.warnings:
+            yield "warning", f"warning: {warning}"
+        status = f"{_STATUS[self.status]} in {self.seconds:.2f} s, run {self.run_id}"
+        yield "status", f"{self.pipeline}: {status}"
+        if self.error:
+            yield "error", self.error
+
     def _lines(self) -> Iterator[str]:
-        rows = [_HEAD, *map(_cells, self.nodes)]
+        rows = self.rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
             right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
             yield "  ".join(left + right).rstrip()
         yield ""
-        yield str(self.balance)
-        for wrong in self.balance.errors:
-            yield f"  {wrong}"
-        for group in self.failures:
-            times = f"{group.count} ×" if group.count > 1 else "1 ×"
-            yield f"{times} {group.node}: {group.message} (as at {group.example})"
-        for warning in self.warnings:
-            yield f"warning: {warning}"
-        yield f"{self.pipeline}: {_STATUS[self.status]} in {self.seconds:.2f} s, run {self.run_id}"
-        if self.error:
-            yield self.error
+        for _, sentence in self.notes():
+            yield sentence
 
     def __repr__(self) -> str:
         return f"<Report {self.pipeline} {self.run_id}: {self.status}, {self.balance}>"
@@ -221,9 +232,7 @@ class Report:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(node)) + "</tr>"
             for node in self.nodes
         )
-        notes = "".join(
-            f"<p>{escape(line)}</p>" for line in list(self._lines())[len(self.nodes) + 2 :]
-        )
+        notes = "".join(f"<p>{escape(sentence)}</p>" for _, sentence in self.notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
