@@ -37,13 +37,12 @@ def run(options: Any) -> int:
         display = Display(progress=not options.json, color=color)
     try:
         one = pipeline.start(store=store, display=display)
+        one.warnings.extend(pipeline.warnings)
         signals = _Signals(one)
         with signals:
             report = one.execute()
     finally:
         store.close()
-    for warning in pipeline.warnings:
-        report.warnings.append(warning)
     return _finish(options, one, report, signals.received)
 
 
@@ -56,10 +55,11 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
         import json
 
         print(json.dumps(report.to_dict(), indent=2, default=str))
-    elif not options.quiet and not (one.display and one.display.report_shown):
+    elif options.quiet:
+        if report.error:
+            print(report.error, file=sys.stderr)
+    elif not (one.display and one.display.report_shown):
         print(report.table(), file=sys.stderr)
-    elif report.error:
-        print(report.error, file=sys.stderr)
     if report.letters and not options.quiet:
         file = find_file(options.pipeline)
         print(
