@@ -42,7 +42,8 @@ class NodeRun:
     """One node in one run. Only one thread at a time works on it, so its counters need no lock.
 
     `received`, `sent`, `filtered`, `failed`, `dead`, `skipped`, `added` and `merged` count records
-    as `journal.Balance` explains; `answered` is the sum of what a stage has consumed.
+    as `journal.Balance` explains; `answered` is the sum of what a stage has consumed. `progress` is
+    what an input last said of itself, when somebody is shown it.
     """
 
     def __init__(self, node: Node) -> None:
@@ -60,6 +61,7 @@ class NodeRun:
         self.filtered = self.failed = self.dead = self.skipped = 0
         self.added = self.merged = 0
         self.seconds = 0.0
+        self.progress: float | None = None
         self.ended = False
         self.off = False  # an optional component that has failed
         self.satisfied = False

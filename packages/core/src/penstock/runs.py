@@ -29,6 +29,7 @@ __all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run", "copy_of"]
 
 _KEYS_PENDING = 10_000
 _NAP = 0.01
+_PROGRESS_EVERY = 0.1  # asking may cost an input a look at its files, so not with every batch
 
 Batches = Iterator[tuple[str, Any]]
 Push = Callable[[NodeRun, Batch], None]
@@ -67,7 +68,11 @@ class _Drained(BaseException):
 
 
 class Run:
-    """One execution of a graph: owns positions, failures, counters and checkpoints."""
+    """One execution of a graph: owns positions, failures, counters and checkpoints.
+
+    `waiting()` gives the batches that wait before each node, by name; an engine that has queues
+    replaces it. `stash` is for plugins: what one keeps for this run, under the plugin's name.
+    """
 
     def __init__(
         self,
@@ -102,6 +107,8 @@ class Run:
         self.stages = [node for node in self.nodes.values() if node.is_stage]
         self.positions: dict[str, Any] = {}
         self.warnings: list[str] = []
+        self.waiting: Callable[[], Mapping[str, int]] = dict
+        self.stash: dict[str, Any] = {}
         self.epochs = 0
         self.read = 0
         self.started = self.clock.now()
@@ -192,12 +199,16 @@ class Run:
     def reader(self, node: NodeRun) -> Iterator[Batch | None]:
         """The batches of one input, timed, with what goes wrong named after the node."""
         component = cast(Input, node.component)
+        ask_again = 0.0 if self.display is not None else float("inf")
         try:
             batches = component.read(self._positions_of(node)) if not node.ended else iter(())
             while not node.ended:
                 start = perf_counter()
                 batch = next(batches, ENDED)
-                node.seconds += perf_counter() - start
+                now = perf_counter()
+                node.seconds += now - start
+                if now >= ask_again:  # here, because only this thread may call the component
+                    node.progress, ask_again = component.progress(), now + _PROGRESS_EVERY
                 if batch is ENDED:
                     return
                 yield cast("Batch | None", batch)

@@ -44,6 +44,7 @@ class ThreadsEngine:
 
     def execute(self, run: Run) -> None:
         threads = _Threads(run, self.queue_batches, self.queue_bytes)
+        run.waiting = threads.waiting
         threads.start()
         try:
             run.drive(threads.batches(), threads.push, threads.settle)
@@ -110,6 +111,10 @@ class _Threads:
     def raise_error(self) -> None:
         if self.error is not None:
             raise self.error
+
+    def waiting(self) -> dict[str, int]:
+        """Batches in each queue. No lock: who asks wants to look, not to hold up the threads."""
+        return {name: len(queue.waiting) for name, queue in self.queues.items()}
 
     # ---- what the run calls ---------------------------------------------------------------------
 
