@@ -40,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is returned."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options: Any = None
+    if sys.stderr is None:
+        # It was closed before we started. The next file to be opened, as the state, would take its
+        # number and get what signal handlers write there.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
         return EXIT_OK
