@@ -93,10 +93,10 @@ def test_a_module_imports_only_what_stands_before_it(core_module):
     "source",
     [
         "from .runs import Run",
-        "from . import run",
-        "import penstock.run",
+        "from . import runs",
+        "import penstock.runs",
         "from penstock.runs import Run",
-        "from penstock import run",
+        "from penstock import runs",
         "from . import Run",
         "def later():\n    from .runs import Run",
         "try:\n    from .runs import Run\nexcept ImportError:\n    pass",

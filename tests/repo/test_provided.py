@@ -29,7 +29,7 @@ def test_every_name_stands_for_something_in_the_package_itself(package):
 
 
 def test_every_component_has_the_role_that_it_is_provided_for(package):
-    component = importlib.import_module("penstock.component")
+    component = importlib.import_module("penstock.components")
     roles = {
         "input": component.Input,
         "inspector": component.Stage,  # an inspector that looks at whole batches is a plain stage
