@@ -1,0 +1,50 @@
+"""The yardsticks do the work that the workload describes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import gen
+import pytest
+from measure import FUNCTIONS
+
+YARDSTICKS = Path(__file__).resolve().parent.parent / "yardsticks"
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(YARDSTICKS / script), *map(str, arguments)]
+    environment = {"PYTHONPATH": str(FUNCTIONS), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", ["w1a_loop.py", "w1b_loop.py"])
+def test_w1_renames_casts_keeps_and_adds(tmp_path: Path, script: str) -> None:
+    rows = [
+        '1,2024-01-01T00:00:00Z,a.b1,Łódź,2.50,50,paid,"x, y"',
+        "2,2024-01-01T00:00:01Z,a.b2,Lima,9.99,49,open,z",
+    ]
+    (tmp_path / "w1.csv").write_text("\n".join([gen.COLUMNS, *rows, ""]), encoding="utf-8")
+    run(script, tmp_path / "w1.csv", tmp_path / "out.jsonl")
+    (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line) == {
+        "order_id": "1",
+        "created_at": "2024-01-01T00:00:00Z",
+        "customer": "a.b1",
+        "city": "Łódź",
+        "amount": 2.5,
+        "qty": 50,
+        "status": "paid",
+        "note": "x, y",
+        "total": 125.0,
+    }
+
+
+@pytest.mark.parametrize("script", ["w2_nested.py", "w2_generators.py"])
+def test_w2_counts_every_record(script: str) -> None:
+    told = json.loads(run(script, 1_000, 3))
+    assert told["records"] == 1_000
+    assert told["seconds"] > 0

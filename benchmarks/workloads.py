@@ -1,0 +1,325 @@
+"""The workloads: who takes part in each, and what must hold.
+
+A later workload is one more function in `WORKLOADS` and, if its data is new, one in `gen.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import footprint
+import gen
+import peers
+from measure import Contender, Race, Result
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE / ".data"
+YARDSTICKS = HERE / "yardsticks"
+OURS = HERE / "penstock"
+PROGRAM = Path(sys.executable).with_name("penstock")
+NAME = "Penstock"
+
+
+@dataclass
+class Results:
+    """Results by title of race and name of contender; other figures by their name."""
+
+    races: dict[str, dict[str, Result]] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What must hold. `figure` raises LookupError when something it needs was not measured."""
+
+    text: str
+    figure: Callable[[Results], float]
+    least: float | None = None
+    most: float | None = None
+
+    def holds(self, figure: float) -> bool:
+        return (self.least is None or figure >= self.least) and (
+            self.most is None or figure <= self.most
+        )
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`unit` is what its tables show for each contender, `ratio` what "x yardstick" compares."""
+
+    title: str
+    races: Sequence[Race]
+    targets: Sequence[Target]
+    unit: Literal["Mrows/s", "ns/record", "ms"]
+    ratio: Literal["speed", "time"]
+    figures: Callable[[], Mapping[str, float]] | None = None
+    runs: int | None = None  # instead of the number asked for, where one run takes a moment
+
+
+# ---- what must hold ---------------------------------------------------------------------------
+
+
+def _measured(results: Results, race: str, name: str) -> Result:
+    result = results.races[race].get(name)
+    if result is None:
+        raise LookupError(f"{name} took no part")
+    if result.failure:
+        raise LookupError(f"{name} {result.contender.missing or 'failed'}")
+    return result
+
+
+def faster(race: str, other: str, least: float) -> Target:
+    """We are at least `least` times as fast as another contender."""
+
+    def figure(results: Results) -> float:
+        return _measured(results, race, other).wall / _measured(results, race, NAME).wall
+
+    return Target(f"{race}: ≥ {least:g} x the speed of {other}", figure, least=least)
+
+
+def _quickly(race: str, name: str, yardstick: str, most: float) -> Target:
+    def figure(results: Results) -> float:
+        return _measured(results, race, name).wall / _measured(results, race, yardstick).wall
+
+    return Target(f"{name}: ≤ {most:g} x {yardstick}", figure, most=most)
+
+
+def _footprint(text: str, name: str, most: float) -> Target:
+    def figure(results: Results) -> float:
+        if name not in results.figures:
+            raise LookupError("the core could not be built and installed")
+        return results.figures[name]
+
+    return Target(text, figure, most=most)
+
+
+# ---- W1, W6: from a CSV file to a JSON Lines file ----------------------------------------------
+
+
+def w1a(rows: int, with_peers: bool) -> Workload:
+    contenders = [
+        _yardstick("hand loop", "w1a_loop.py", rows),
+        _pipeline(NAME, "w1a.yaml", rows),
+    ]
+    if with_peers:
+        contenders += [
+            _peer("Bytewax", "bytewax", "bytewax_w1a.py", rows),
+            _peer("Bytewax tuned", "bytewax", "bytewax_w1a.py", rows, "tuned"),
+            _peer("petl", "petl", "petl_w1a.py", rows),
+            _peer("petl with orjson", "petl", "petl_w1a.py", rows, "tuned"),
+            _peer("Quix core", "quixstreams", "quixstreams_w1.py", rows),
+            _peer("streamz", "streamz", "streamz_w1a.py", rows),
+            _peer("DuckDB", "duckdb", "duckdb_w1a.py", rows),
+            _peer("Polars", "polars", "polars_w1a.py", rows),
+        ]
+    targets = [
+        faster("W1a", "hand loop", 0.90),
+        faster("W1a", "Bytewax", 2.2),
+        faster("W1a", "Bytewax tuned", 1.6),
+        faster("W1a", "petl", 7),
+        Target("W1a: peak ≤ 40 MB", lambda results: _measured(results, "W1a", NAME).peak, most=40),
+    ]
+    return Workload(
+        "W1a: CSV to JSON Lines, declared: rename 3, cast 2, keep some, add 1",
+        [Race("W1a", contenders, data("w1", rows))],
+        targets,
+        unit="Mrows/s",
+        ratio="speed",
+    )
+
+
+def w1b(rows: int, with_peers: bool) -> Workload:
+    contenders = [
+        _yardstick("hand loop", "w1b_loop.py", rows),
+        _pipeline(NAME, "w1b.yaml", rows),
+    ]
+    if with_peers:
+        contenders += [
+            _peer("Bytewax", "bytewax", "bytewax_w1b.py", rows),
+            _peer("Bytewax tuned", "bytewax", "bytewax_w1b.py", rows, "tuned"),
+            _peer("Quix core", "quixstreams", "quixstreams_w1.py", rows, "function"),
+            _peer("Polars map_elements", "polars", "polars_w1b.py", rows),
+        ]
+    return Workload(
+        "W1b: the same by a Python function per record",
+        [Race("W1b", contenders, data("w1", rows))],
+        [faster("W1b", "hand loop", 0.95), faster("W1b", "Bytewax", 2.2)],
+        unit="Mrows/s",
+        ratio="speed",
+    )
+
+
+def w6(rows: int, with_peers: bool) -> Workload:
+    """A tenth of the rows, four times and sixteen times that."""
+    small = rows // 10
+    races = []
+    for times in (1, 4, 16):
+        count = small * times
+        contenders = [
+            _yardstick("hand loop", "w1a_loop.py", count),
+            _pipeline(NAME, "w1a.yaml", count),
+        ]
+        races.append(Race(f"W6, {times}x", contenders, data("w1", count)))
+
+    def growth(results: Results) -> float:
+        return _measured(results, "W6, 16x", NAME).peak / _measured(results, "W6, 1x", NAME).peak
+
+    return Workload(
+        f"W6: peak memory of W1a at 1, 4 and 16 times {small} rows",
+        races,
+        [Target("W6: 16 x rows in ≤ 1.05 x the memory of 1x", growth, most=1.05)],
+        unit="Mrows/s",
+        ratio="speed",
+    )
+
+
+# ---- W2: what a stage costs --------------------------------------------------------------------
+
+W2_LIMITS = {1: 100, 5: 210, 10: 350}
+W2_SLOPE = 32
+
+
+def w2(records: int, with_peers: bool) -> Workload:
+    def itself(
+        name: str, python: Path, script: Path, *more: str, count: int = records
+    ) -> Contender:
+        command = (str(python), str(script), str(count), *more)
+        return Contender(name, command, count, times_itself=True, missing=_missing(python))
+
+    races, targets = [], []
+    for stages, most in W2_LIMITS.items():
+        number = str(stages)
+        title = _w2_title(stages)
+        ours = itself(NAME, Path(sys.executable), OURS / "w2.py", number)
+        contenders = [
+            itself("nested calls", Path(sys.executable), YARDSTICKS / "w2_nested.py", number),
+            _if_installed(ours),
+            itself("generators", Path(sys.executable), YARDSTICKS / "w2_generators.py", number),
+        ]
+        if with_peers:
+            for name, peer, extra in (
+                ("Bytewax", "bytewax", ()),
+                ("Bytewax tuned", "bytewax", ("tuned",)),
+                ("Quix core", "quixstreams", ()),
+            ):
+                script = HERE / "peers" / f"{peer}_w2.py"
+                contenders.append(itself(name, peers.program(peer), script, number, *extra))
+            script = HERE / "peers" / "streamz_w2.py"
+            # A tenth of the records: it needs 20 s for all of them.
+            slow = itself("streamz", peers.program("streamz"), script, number, count=records // 10)
+            contenders.append(slow)
+        races.append(Race(title, contenders))
+        targets.append(_per_record(title, most))
+
+    def slope(results: Results) -> float:
+        first, last = min(W2_LIMITS), max(W2_LIMITS)
+        more = _measured(results, _w2_title(last), NAME).per_record
+        return (more - _measured(results, _w2_title(first), NAME).per_record) / (last - first)
+
+    targets.append(Target(f"W2: ≤ {W2_SLOPE} ns for one more stage", slope, most=W2_SLOPE))
+    return Workload(
+        "W2: records in memory through stages that do nothing",
+        races,
+        targets,
+        unit="ns/record",
+        ratio="speed",
+    )
+
+
+def _w2_title(stages: int) -> str:
+    return f"W2, {stages} stage{'s' if stages > 1 else ''}"
+
+
+def _per_record(race: str, most: float) -> Target:
+    return Target(
+        f"{race}: ≤ {most:g} ns per record",
+        lambda results: _measured(results, race, NAME).per_record,
+        most=most,
+    )
+
+
+# ---- W5: starting and installing ---------------------------------------------------------------
+
+
+def w5(rows: int, with_peers: bool) -> Workload:
+    del rows  # one is enough: it is the start that counts
+    python = "python -c pass"
+    smallest = _pipeline("smallest pipeline", "w5.yaml", 1)
+    contenders = [
+        Contender(python, (sys.executable, "-c", "pass")),
+        _if_installed(Contender("import penstock", (sys.executable, "-c", "import penstock"))),
+        _if_installed(Contender("penstock --help", (str(PROGRAM), "--help"))),
+        smallest,
+    ]
+    if with_peers:
+        contenders += [
+            Contender(
+                f"{peer} --help",
+                (str(peers.program(peer, peer)), "--help"),
+                missing=_missing(peers.program(peer, peer)),
+            )
+            for peer in ("hatch", "llm", "dlt", "meltano")
+        ]
+    return Workload(
+        "W5: starting, and what the core alone brings",
+        [Race("W5", contenders, data("w1", 1))],
+        [
+            _quickly("W5", "penstock --help", python, 5),
+            _quickly("W5", "smallest pipeline", python, 10),
+            _footprint("core: 2 dependencies", "dependencies", 2),
+            _footprint("core: ≤ 5 MB", "MB", 5),
+        ],
+        unit="ms",
+        ratio="time",
+        figures=footprint.measure,
+        runs=25,
+    )
+
+
+WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
+    "W1a": w1a,
+    "W1b": w1b,
+    "W2": w2,
+    "W5": w5,
+    "W6": w6,
+}
+
+
+# ---- contenders --------------------------------------------------------------------------------
+
+
+def data(name: str, rows: int) -> Path:
+    """The data of a workload, made if it is not there yet."""
+    path = DATA / f"{name}-{rows}.csv"
+    if not path.exists():
+        DATA.mkdir(exist_ok=True)
+        gen.GENERATORS[name](rows, path)
+    return path
+
+
+def _yardstick(name: str, script: str, rows: int) -> Contender:
+    command = (sys.executable, str(YARDSTICKS / script), "w1.csv", "out.jsonl")
+    return Contender(name, command, rows, writes=True)
+
+
+def _pipeline(name: str, file: str, rows: int) -> Contender:
+    command = (str(PROGRAM), "run", file)
+    return _if_installed(Contender(name, command, rows, files=[OURS / file], writes=True))
+
+
+def _peer(name: str, peer: str, script: str, rows: int, *more: str) -> Contender:
+    python = peers.program(peer)
+    command = (str(python), str(HERE / "peers" / script), "w1.csv", "out.jsonl", *more)
+    return Contender(name, command, rows, writes=True, missing=_missing(python))
+
+
+def _if_installed(contender: Contender) -> Contender:
+    return contender if PROGRAM.exists() else replace(contender, missing="not installed")
+
+
+def _missing(program: Path) -> str:
+    return "" if program.exists() else "not installed"
