@@ -44,15 +44,16 @@ def _race_rows(workload: Workload, title: str, results: Results) -> Iterator[Seq
         "wall s",
         "CPU s",
         f"{workload.ratio} x {yardstick.contender.name}",
+        "by CPU",
         "peak MB",
     )
     for name, result in race.items():
         if result.failure:
-            yield name, result.contender.missing or "failed", "", "", "", ""
+            yield name, result.contender.missing or "failed", *[""] * 5
             continue
-        ratio = _ratio(workload.ratio, result, yardstick)
-        unit = _in_unit(workload.unit, result)
-        yield name, unit, f"{result.wall:.3f}", f"{result.cpu:.3f}", ratio, f"{result.peak:.1f}"
+        seconds = f"{result.wall:.3f}", f"{result.cpu:.3f}"
+        ratios = _ratios(workload.ratio, result, yardstick)
+        yield name, _in_unit(workload.unit, result), *seconds, *ratios, f"{result.peak:.1f}"
 
 
 def _failures(title: str, results: Results) -> Iterator[str]:
@@ -70,16 +71,15 @@ def _in_unit(unit: str, result: Result) -> str:
     return f"{1e3 / result.per_record:.3f}"
 
 
-def _ratio(kind: str, result: Result, yardstick: Result) -> str:
+def _ratios(kind: str, result: Result, yardstick: Result) -> tuple[str, str]:
+    """By wall time, and by processor time where that is spent on the work alone."""
     if yardstick.failure:
-        return ""
-    time = _cost(result) / _cost(yardstick)
-    return f"{time if kind == 'time' else 1 / time:.2f}"
-
-
-def _cost(result: Result) -> float:
-    """Time per record where records count: not every contender gets as many."""
-    return result.per_record if result.contender.records else result.wall
+        return "", ""
+    # Not every contender gets as many records.
+    share = (yardstick.contender.records or 1) / (result.contender.records or 1)
+    times = [result.wall / yardstick.wall * share, result.cpu / yardstick.cpu * share]
+    by_wall, by_cpu = (f"{time if kind == 'time' else 1 / time:.2f}" for time in times)
+    return by_wall, "" if result.contender.times_itself else by_cpu
 
 
 def _target_rows(workload: Workload, results: Results) -> Iterator[Sequence[str]]:

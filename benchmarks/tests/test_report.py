@@ -15,8 +15,8 @@ def workload() -> Workload:
     return Workload("W0: a test", [race], targets, unit="Mrows/s", ratio="speed")
 
 
-def result(name: str, wall: float, **more: str) -> Result:
-    return Result(Contender(name, (), records=1_000_000, **more), [wall], [wall], [2e7])  # type: ignore[arg-type]
+def result(name: str, wall: float, cpu: float = 0, **more: str) -> Result:
+    return Result(Contender(name, (), records=1_000_000, **more), [wall], [cpu or wall], [2e7])  # type: ignore[arg-type]
 
 
 def lines(*results: Result) -> str:
@@ -25,8 +25,8 @@ def lines(*results: Result) -> str:
 
 
 def test_ratio_and_rate_and_a_target_that_is_met() -> None:
-    text = lines(result("hand loop", 1.0), result(NAME, 0.8))
-    assert "| Penstock  |   1.250 |  0.800 | 0.800 |              1.25 |    20.0 |" in text
+    text = lines(result("hand loop", 1.0), result(NAME, 0.8, cpu=0.4))
+    assert "| Penstock  |   1.250 |  0.800 | 0.400 |              1.25 |   2.50 |    20.0 |" in text
     assert "| W0: ≥ 0.9 x the speed of hand loop |     1.25 |" in text
     assert "met |" in text
     assert "not measured: Bytewax took no part |" in text
@@ -40,7 +40,7 @@ def test_a_failure_is_told_and_nothing_is_made_up() -> None:
     failed = result(NAME, 1.0)
     failed.failure = "ended with exit code 1: no luck"
     text = lines(result("hand loop", 1.0), failed)
-    assert "| Penstock  |  failed |        |       |                   |         |" in text
+    assert "| Penstock  |  failed |        |       |                   |        |         |" in text
     assert "Penstock ended with exit code 1: no luck" in text
     assert "not measured: Penstock failed |" in text
 
