@@ -192,8 +192,14 @@ class _Track:
 
 
 def _environment() -> dict[str, str]:
-    # UTF-8 whatever the locale; nothing on the path but the function that W1b is about.
-    return {**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": str(FUNCTIONS)}
+    """The same for all: UTF-8 whatever the locale, W1b's function on the path, and no setting of
+    the person who measures (PYTHONDONTWRITEBYTECODE would have ours compiled in every run)."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "PENSTOCK"))
+    }
+    return {**kept, "PYTHONUTF8": "1", "PYTHONPATH": str(FUNCTIONS)}
 
 
 def _slug(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from measure import Contender, Race, Result, run_race
 
 BIG = "b = bytearray(80_000_000)"
@@ -98,3 +99,12 @@ def test_data_and_files_are_in_the_contenders_folder(tmp_path: Path) -> None:
     contender = python("reader", code, files=[file])
     result = run_race(Race("race", [contender], data), 1, tmp_path / "runs", print)["reader"]
     assert result.failure == ""
+
+
+def test_settings_of_the_person_who_measures_do_not_reach_a_contender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PENSTOCK_DISABLE", "penstock-input-csv")
+    code = "import os, sys; assert not sys.dont_write_bytecode; assert not os.getenv('PENSTOCK_DISABLE')"
+    assert race(tmp_path, python("clean", code), runs=1)["clean"].failure == ""
