@@ -1,0 +1,1 @@
+"""What the file inputs and outputs share: finding, opening, compressing and replacing files."""
