@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.errors import ConnectError
+from penstock import ConnectError
 from penstock_files.reading import find, is_seekable, open_binary, share_read
 
 TEXT = b"id,name\n" + b"1,a line of some length that packs well\n" * 5_000

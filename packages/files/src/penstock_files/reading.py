@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from penstock.errors import ConnectError, nearest
+from penstock import ConnectError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -209,8 +209,10 @@ def _about_missing(path: Path) -> str:
         names = os.listdir(path.parent)
     except OSError:
         return _about_folder(path.parent)
-    near = nearest(path.name, names)
-    return f"did you mean {near!r}?" if near else f"looked in {str(path.parent.absolute())!r}"
+    from difflib import get_close_matches  # needed only for mistakes
+
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else _about_folder(path.parent)
 
 
 def _about_folder(folder: Path) -> str:
