@@ -1,0 +1,245 @@
+"""What a group can tell about the values of its records: sums, counts, extremes, lists.
+
+Each aggregate is shown columns of values that are not null, keeps what it needs, and gives that as
+values which `penstock.store.encode_record` can keep.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context as DecimalContext
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any, ClassVar, Protocol
+
+__all__ = ["AGGREGATES", "Aggregate"]
+
+_EXACT = DecimalContext(prec=100)
+"""Sums of decimals do not round before they have this many digits."""
+
+
+class Aggregate(Protocol):
+    """One aggregate of one group."""
+
+    purpose: ClassVar[str]
+    """What its values must be fit for: "added", "put in order", "counted", or "" for anything."""
+
+    def __init__(self) -> None: ...
+
+    def add(self, values: Sequence[Any]) -> int:
+        """Take values in; the number that it has to hold in memory for them."""
+
+    def result(self) -> Any: ...
+
+    def state(self) -> Any: ...
+
+    def restore(self, state: Any) -> None: ...
+
+
+class _Count:
+    purpose: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, values: Sequence[Any]) -> int:
+        self.count += len(values)
+        return 0
+
+    def result(self) -> Any:
+        return self.count
+
+    def state(self) -> Any:
+        return self.count
+
+    def restore(self, state: Any) -> None:
+        self.count = state
+
+
+class _Sum:
+    """The sum of numbers: exact for whole numbers and decimals, correctly rounded for floats.
+
+    Two floats hold the float sum to twice the usual precision, so that the result depends neither
+    on the order of the records nor on how they were cut into batches.
+    """
+
+    purpose: ClassVar[str] = "added"
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.whole = 0
+        self.decimal: Decimal | None = None
+        self.high: float | None = None
+        self.low = 0.0
+
+    def add(self, values: Sequence[Any]) -> int:
+        self.count += len(values)
+        types = set(map(type, values))
+        if types == {int}:
+            self.whole += sum(values)
+        elif types == {float}:
+            self._add_floats(values)
+        elif types:
+            self._add_mixed(values)
+        return 0
+
+    def _add_floats(self, values: Sequence[float]) -> None:
+        parts = [self.high or 0.0, self.low, *values]
+        try:
+            high = math.fsum(parts)
+        except (OverflowError, ValueError):  # beyond the floats, or both infinities
+            high = sum(parts)
+        self.high = high
+        self.low = math.fsum([*parts, -high]) if math.isfinite(high) else 0.0
+
+    def _add_mixed(self, values: Sequence[Any]) -> None:
+        floats = [value for value in values if isinstance(value, float)]
+        if floats:
+            self._add_floats(floats)
+        decimals = [value for value in values if isinstance(value, Decimal)]
+        if decimals:
+            with localcontext(_EXACT):
+                self.decimal = sum(decimals, self.decimal or Decimal(0))
+        self.whole += sum(value for value in values if isinstance(value, int))
+
+    def result(self) -> Any:
+        if self.high is not None:
+            exact = [float(self.whole), float(self.decimal or 0)]
+            if not math.isfinite(self.high):
+                return self.high
+            return math.fsum([self.high, self.low, *exact])
+        if self.decimal is not None:
+            with localcontext(_EXACT):
+                return self.decimal + self.whole
+        return self.whole if self.count else None
+
+    def state(self) -> Any:
+        return [self.count, self.whole, self.decimal, self.high, self.low]
+
+    def restore(self, state: Any) -> None:
+        self.count, self.whole, self.decimal, self.high, self.low = state
+
+
+class _Mean(_Sum):
+    def result(self) -> Any:
+        total = super().result()
+        if total is None:
+            return None
+        if isinstance(total, int):
+            return float(Fraction(total, self.count))
+        return total / self.count
+
+
+class _Extreme:
+    purpose: ClassVar[str] = "put in order"
+    better: ClassVar[Callable[..., Any]]
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def add(self, values: Sequence[Any]) -> int:
+        if values:
+            best = type(self).better(values)
+            self.value = best if self.value is None else type(self).better((self.value, best))
+        return 0
+
+    def result(self) -> Any:
+        return self.value
+
+    def state(self) -> Any:
+        return self.value
+
+    def restore(self, state: Any) -> None:
+        self.value = state
+
+
+class _Min(_Extreme):
+    better = min
+
+
+class _Max(_Extreme):
+    better = max
+
+
+class _First:
+    purpose: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def add(self, values: Sequence[Any]) -> int:
+        if self.value is None and values:
+            self.value = values[0]
+        return 0
+
+    def result(self) -> Any:
+        return self.value
+
+    def state(self) -> Any:
+        return self.value
+
+    def restore(self, state: Any) -> None:
+        self.value = state
+
+
+class _Last(_First):
+    def add(self, values: Sequence[Any]) -> int:
+        if values:
+            self.value = values[-1]
+        return 0
+
+
+class _List:
+    purpose: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def add(self, values: Sequence[Any]) -> int:
+        self.values.extend(values)
+        return len(values)
+
+    def result(self) -> Any:
+        return self.values
+
+    def state(self) -> Any:
+        return list(self.values)
+
+    def restore(self, state: Any) -> None:
+        self.values = list(state)
+
+
+class _Distinct:
+    purpose: ClassVar[str] = "counted"
+
+    def __init__(self) -> None:
+        self.values: set[Any] = set()
+
+    def add(self, values: Sequence[Any]) -> int:
+        before = len(self.values)
+        self.values.update(values)
+        return len(self.values) - before
+
+    def result(self) -> Any:
+        return len(self.values)
+
+    def state(self) -> Any:
+        return list(self.values)
+
+    def restore(self, state: Any) -> None:
+        self.values = set(state)
+
+
+AGGREGATES: Mapping[str, type[Aggregate]] = {
+    "count": _Count,
+    "sum": _Sum,
+    "mean": _Mean,
+    "min": _Min,
+    "max": _Max,
+    "first": _First,
+    "last": _Last,
+    "list": _List,
+    "distinct": _Distinct,
+}
+"""The aggregates by the name that a pipeline gives them."""
