@@ -10,23 +10,8 @@ from typing import Any
 
 import pytest
 
-from penstock.batch import Batch
-from penstock.component import Context, Stage
-from penstock.errors import ConfigError
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
+from penstock import Batch, ConfigError, Context, Stage
+from penstock.testing import FakeClock
 
 
 class Driven:

@@ -2,8 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from penstock.batch import Batch
-from penstock.errors import RunError
+from penstock import Batch, RunError
 from penstock_shape import Dedupe
 
 

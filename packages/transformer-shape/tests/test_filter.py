@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.batch import Batch, Rows
+from penstock import Batch, Rows
 from penstock_shape import Filter
 
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.batch import Batch
-from penstock.component import Context
-from penstock.errors import RunError
+from penstock import Batch, Context, RunError
 from penstock_shape import Group
 
 SALES = [
@@ -129,6 +127,10 @@ def test_many_groups_are_given_up_in_batches(run):
         ([True, False, True], 2),
         ([float("inf"), 1.0], float("inf")),
         ([1e308, 1e308], float("inf")),
+        ([10**400, 0.5], float("inf")),
+        ([-(10**400), 0.5], float("-inf")),
+        ([Decimal("Infinity"), 0.5], float("inf")),
+        ([2**53, 1, 0.5], 2.0**53 + 2),
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 20])
@@ -164,6 +166,12 @@ def test_the_mean_of_great_whole_numbers_does_not_overflow(run):
         ("sum(x)", [1, "2"], "x: '2' is text, so sum cannot add it; cast it first"),
         ("mean(x)", [1, [2]], "x: [2] is no number, so mean cannot add it; cast it first"),
         ("min(x)", [1, "2"], "x: '2' is text, and others are a number; cast the field first"),
+        ("sum(x)", [1.0, math.nan], "x: nan is no number, so sum cannot add it; cast it first"),
+        (
+            "sum(x)",
+            [1, Decimal("sNaN")],
+            "x: Decimal('sNaN') is no number, so sum cannot add it; cast it first",
+        ),
         ("max(x)", [1, {}], "x: {} has no order, so it cannot be put in order"),
         ("distinct(x)", [1, [2]], "x: [2] cannot be counted"),
         ("count()", [1, [2]], None),

@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.batch import Batch
+from penstock import Batch
 from penstock_shape import Sample
 
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.batch import Batch
-from penstock.component import Context
-from penstock.errors import RunError
+from penstock import Batch, Context, RunError
 from penstock_shape import Sort
 from penstock_shape import runs as runs_module
 
@@ -61,7 +59,7 @@ def test_every_record_keeps_its_source_and_ordinal(drive):
     assert driven.answered == 4
 
 
-PLAIN = datetime(2024, 1, 1)  # noqa: DTZ001 - that it has no zone is the point
+PLAIN = datetime(2024, 1, 1)
 ZONED = datetime(2024, 1, 1, tzinfo=timezone.utc)
 CAST = "cast the field first"
 

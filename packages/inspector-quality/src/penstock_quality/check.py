@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from penstock.component import Context
-from penstock.errors import RecordError
-from penstock.options import component, option
+from penstock import Context, RecordError, component, option
 
 from .judging import Action, RecordJudge, no_fields, record_action
 from .rules import Rule, Test, tests_of
@@ -18,7 +16,17 @@ __all__ = ["Check", "Condition"]
 def _is_expression(text: str) -> None:
     from penstock_expressions import compile_expression
 
-    compile_expression(text)  # what it raises is a ValueError with a sentence
+    try:
+        compile_expression(text)
+    except ValueError as error:
+        what = str(error).removeprefix("expression: ")
+        raise ValueError(f"{what}, got {text!r}") from error
+
+
+def _are_expressions(where: str | list[str | Condition]) -> None:
+    for text in [where] if isinstance(where, str) else where:
+        if isinstance(text, str):
+            _is_expression(text)
 
 
 @component
@@ -44,15 +52,16 @@ class Check(RecordJudge):
         default={}, help="Rules by field.", example={"amount": {"type": "number", "min": 0}}
     )
     where: str | list[str | Condition] = option(
-        default=[], help="Conditions that every record must meet.", example=["paid <= amount"]
+        default=[],
+        help="Conditions that every record must meet.",
+        check=_are_expressions,
+        example=["paid <= amount"],
     )
     action: Action = record_action()
 
     def check(self) -> None:
         if not self.fields and not self.where:
             raise ValueError("give fields or where, or both")
-        for condition in self._conditions():
-            _is_expression(condition.test)
 
     def _conditions(self) -> list[Condition]:
         given = [self.where] if isinstance(self.where, str) else self.where

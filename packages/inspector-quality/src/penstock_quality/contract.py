@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.component import Context
-from penstock.errors import ConfigError, ConnectError, Problem, RecordError
-from penstock.options import component, option
+from penstock import ConfigError, ConnectError, Context, Problem, RecordError, component, option
 
 from .judging import Action, RecordJudge, record_action
 
 if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
+    from jsonschema.exceptions import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
 __all__ = ["Contract"]
@@ -84,22 +82,21 @@ def _of_file(path: Path, formats: bool) -> Validator:
 
 def _validator(schema: Any, formats: bool) -> Validator:
     """Compile a schema, or raise ValueError with what is wrong with it."""
-    from jsonschema import Draft202012Validator, validators
-    from jsonschema.exceptions import SchemaError, best_match
+    from jsonschema import Draft202012Validator, exceptions, validators
     from referencing import Registry
 
     if not isinstance(schema, (dict, bool)):
         raise ValueError(f"the schema must be a mapping, got {type(schema).__name__}")
-    known = validators.validator_for(schema, default=None)
+    find: Any = validators.validator_for
     named = schema.get("$schema") if isinstance(schema, dict) else None
-    if known is None and named is not None:
+    cls: Any = find(schema, default=Draft202012Validator if named is None else None)
+    if cls is None:
         raise ValueError(f"the schema's $schema is no known draft, got {named!r}")
-    cls = known or Draft202012Validator
     try:
         cls.check_schema(schema)
-    except SchemaError as error:
-        found = best_match(cls(cls.META_SCHEMA).iter_errors(schema)) or error
-        raise ValueError(f"the schema is wrong: {_sentence(found)}") from error
+    except exceptions.SchemaError as error:
+        found = exceptions.best_match(cls(cls.META_SCHEMA).iter_errors(schema))
+        raise ValueError(f"the schema is wrong: {_sentence(found or error)}") from error
     # A registry of our own: the library's would fetch what a $ref names from the network.
     registry: Any = Registry()
     made: Validator = cls(
@@ -144,7 +141,7 @@ def _references(part: Any, base: str, specification: Any) -> Iterator[tuple[str,
         yield from _references(subschema, base, specification)
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError | SchemaError) -> str:
     """Where in the record, and what is wrong there."""
     message = error.message
     if len(message) > _LONGEST:

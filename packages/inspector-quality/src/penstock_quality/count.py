@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from penstock.batch import Batch
-from penstock.component import Context
-from penstock.options import component, option
+from penstock import Batch, Context, component, option
 
 from .judging import Action, EndJudge, end_action
 

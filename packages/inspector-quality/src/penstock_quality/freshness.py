@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
-from penstock.batch import Batch, inspect_each
-from penstock.component import Context
-from penstock.errors import RecordError
-from penstock.options import Duration, component, option
+from penstock import Batch, Context, Duration, RecordError, component, inspect_each, option
 
 from .judging import Action, EndJudge, end_action, no_field, no_fields
 
@@ -57,14 +54,14 @@ class Freshness(EndJudge):
 
     def _judged(self, newest: datetime | None) -> list[str]:
         if newest is None:
-            return [f"no record has a value in {self.field}, so nothing is known to be fresh"]
+            return [f"no record has a value in {self.field!r}, so nothing is known to be fresh"]
         age = self.context.clock.now() - newest.timestamp()
         self.context.observe("age", round(age, 3))
         if age <= self.max_age:
             return []
         old = timedelta(seconds=int(age))
         allowed = timedelta(seconds=self.max_age)
-        return [f"the newest {self.field} is {newest.isoformat()}, {old} ago, over {allowed}"]
+        return [f"the newest {self.field!r} is {newest.isoformat()}, {old} ago, over {allowed}"]
 
     def snapshot(self) -> Any:
         return {"newest": self._newest and self._newest.isoformat()}

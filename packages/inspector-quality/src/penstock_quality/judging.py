@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from penstock.batch import Batch, Failure, inspect_each
-from penstock.component import Context, Inspector
-from penstock.errors import RecordError, RunError
-from penstock.options import option
+from penstock import Batch, Context, Failure, Inspector, RecordError, RunError, inspect_each, option
 from penstock.store import decode_record, encode_record
 
 __all__ = [

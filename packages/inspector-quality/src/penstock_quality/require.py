@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penstock.component import Context
-from penstock.errors import RecordError
-from penstock.options import component, option
+from penstock import Context, RecordError, component, option
 
 from .judging import Action, RecordJudge, field_names, names, no_fields, record_action
 

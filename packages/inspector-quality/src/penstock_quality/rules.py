@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from penstock.options import component, option
+from penstock import component, option
 
 __all__ = ["Length", "Rule", "Test", "tests_of"]
 
@@ -50,12 +50,6 @@ class Length:
     min: int | None = option(default=None, help="At least so long.")
     max: int | None = option(default=None, help="At most so long.")
 
-    def check(self) -> None:
-        if self.min is None and self.max is None:
-            raise ValueError("give min or max, or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min must not be greater than max, got {self.min} and {self.max}")
-
 
 def _pattern(text: str | None) -> None:
     if text is not None:
@@ -88,6 +82,8 @@ class Rule:
     def check(self) -> None:
         if self.enum is not None and not self.enum:
             raise ValueError("enum must have at least one value, got []")
+        if isinstance(self.length, Length):
+            self._check_length(self.length)
         low, high = self.limits()
         try:
             wrong = low is not None and high is not None and low > high
@@ -97,6 +93,14 @@ class Rule:
             ) from None
         if wrong:
             raise ValueError(f"min must not be greater than max, got {self.min!r} and {self.max!r}")
+
+    def _check_length(self, length: Length) -> None:
+        if length.min is None and length.max is None:
+            raise ValueError("length must have min or max, or both")
+        if length.min is not None and length.max is not None and length.min > length.max:
+            raise ValueError(
+                f"length must not have min greater than max, got {length.min} and {length.max}"
+            )
 
     def limits(self) -> tuple[Any, Any]:
         """`min` and `max` as values of `type`: a date stands in a file as text."""
@@ -163,7 +167,10 @@ def _length(length: int | Length) -> Test:
         words = f"must have length {length}"
     else:
         low, high = length.min, length.max
-        bounds = [f"at least {low}" if low is not None else "", f"at most {high}" if high else ""]
+        bounds = [
+            f"at least {low}" if low is not None else "",
+            f"at most {high}" if high is not None else "",
+        ]
         words = f"must have a length of {' and '.join(filter(None, bounds))}"
     allowed = range(low or 0, (high if high is not None else 2**62) + 1)
     return Test("len({v}) in {k}", allowed, lambda v: len(v) in allowed, words)

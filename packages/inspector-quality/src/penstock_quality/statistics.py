@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from penstock.batch import Batch
-from penstock.component import Context, Inspector
-from penstock.options import component, option
+from penstock import Batch, Context, Inspector, component, option
 from penstock.store import decode_record
 
 from .judging import field_names, kept, positive

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from penstock.batch import Batch, inspect_each
-from penstock.component import Context
-from penstock.errors import RecordError, RunError
-from penstock.options import component, option
+from penstock import Batch, Context, RecordError, RunError, component, inspect_each, option
 from penstock.store import decode_record
 
 from .judging import (

@@ -58,10 +58,9 @@ class _Count:
 
 
 class _Sum:
-    """The sum of numbers: exact for whole numbers and decimals, correctly rounded for floats.
+    """The sum of numbers, exact until it is asked for; then a sum with floats is rounded once.
 
-    Two floats hold the float sum to twice the usual precision, so that the result depends neither
-    on the order of the records nor on how they were cut into batches.
+    So the result depends neither on the order of the records nor on how they were cut into batches.
     """
 
     purpose: ClassVar[str] = "added"
@@ -70,8 +69,7 @@ class _Sum:
         self.count = 0
         self.whole = 0
         self.decimal: Decimal | None = None
-        self.high: float | None = None
-        self.low = 0.0
+        self.floats: list[float] | None = None  # a few floats whose exact sum is that of all
 
     def add(self, values: Sequence[Any]) -> int:
         self.count += len(values)
@@ -79,24 +77,15 @@ class _Sum:
         if types == {int}:
             self.whole += sum(values)
         elif types == {float}:
-            self._add_floats(values)
+            self.floats = _condensed([*(self.floats or ()), *values])
         elif types:
             self._add_mixed(values)
         return 0
 
-    def _add_floats(self, values: Sequence[float]) -> None:
-        parts = [self.high or 0.0, self.low, *values]
-        try:
-            high = math.fsum(parts)
-        except (OverflowError, ValueError):  # beyond the floats, or both infinities
-            high = sum(parts)
-        self.high = high
-        self.low = math.fsum([*parts, -high]) if math.isfinite(high) else 0.0
-
     def _add_mixed(self, values: Sequence[Any]) -> None:
         floats = [value for value in values if isinstance(value, float)]
         if floats:
-            self._add_floats(floats)
+            self.floats = _condensed([*(self.floats or ()), *floats])
         decimals = [value for value in values if isinstance(value, Decimal)]
         if decimals:
             with localcontext(_EXACT):
@@ -104,21 +93,49 @@ class _Sum:
         self.whole += sum(value for value in values if isinstance(value, int))
 
     def result(self) -> Any:
-        if self.high is not None:
-            exact = [float(self.whole), float(self.decimal or 0)]
-            if not math.isfinite(self.high):
-                return self.high
-            return math.fsum([self.high, self.low, *exact])
+        if not self.count:
+            return None
+        if self.floats is not None:
+            return _rounded([*self.floats, self.whole, self.decimal or 0])
         if self.decimal is not None:
             with localcontext(_EXACT):
                 return self.decimal + self.whole
-        return self.whole if self.count else None
+        return self.whole
 
     def state(self) -> Any:
-        return [self.count, self.whole, self.decimal, self.high, self.low]
+        return [self.count, self.whole, self.decimal, self.floats]
 
     def restore(self, state: Any) -> None:
-        self.count, self.whole, self.decimal, self.high, self.low = state
+        self.count, self.whole, self.decimal, self.floats = state
+
+
+def _condensed(values: list[float]) -> list[float]:
+    """A few floats with exactly the same sum: each is what the ones before it lack."""
+    parts: list[float] = []
+    try:
+        while rest := math.fsum(values):
+            parts.append(rest)
+            if not math.isfinite(rest):
+                return [rest]
+            values.append(-rest)
+    except (OverflowError, ValueError):  # beyond the floats, or both infinities
+        return [sum(values)]
+    return parts
+
+
+def _rounded(values: Sequence[Any]) -> float:
+    """The float nearest to the exact sum."""
+    try:
+        return float(sum(map(Fraction, values)))
+    except (OverflowError, ValueError):  # beyond the floats, or one is infinite
+        return sum(map(_as_float, values))
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class _Mean(_Sum):
@@ -127,7 +144,7 @@ class _Mean(_Sum):
         if total is None:
             return None
         if isinstance(total, int):
-            return float(Fraction(total, self.count))
+            return _rounded([Fraction(total, self.count)])
         return total / self.count
 
 

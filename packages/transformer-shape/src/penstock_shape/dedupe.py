@@ -7,10 +7,7 @@ from hashlib import blake2b
 from itertools import compress
 from typing import Any, ClassVar, Literal
 
-from penstock.batch import Batch
-from penstock.component import Context, Transformer
-from penstock.errors import RunError
-from penstock.options import component, option
+from penstock import Batch, Context, RunError, Transformer, component, option
 
 from .holding import Held, dropped, failed, freeze, give_up, thaw
 from .picking import Picked, names, one_or_more_names, pick, reader

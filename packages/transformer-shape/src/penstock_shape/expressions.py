@@ -19,4 +19,7 @@ def compiled(text: str, where: str) -> Expression:
 
 def is_expression(text: str) -> None:
     """The `check` of an option that is one."""
-    compiled(text, "expression")  # what it raises is a ValueError with a sentence
+    try:
+        compiled(text, "expression")
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("expression: ")) from error

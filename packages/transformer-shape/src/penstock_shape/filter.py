@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from penstock.batch import Batch
-from penstock.component import Context, Transformer
-from penstock.options import component, option
+from penstock import Batch, Context, Transformer, component, option
 
 from .expressions import compiled, is_expression
 from .holding import failed

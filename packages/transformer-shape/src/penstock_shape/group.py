@@ -5,22 +5,28 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from itertools import groupby, islice
 from keyword import iskeyword
-from operator import attrgetter
+from operator import attrgetter, ne
 from types import NoneType
 from typing import Any, ClassVar, NamedTuple
 
-from penstock.batch import Batch
-from penstock.component import BATCH_SIZE, Context, Transformer
-from penstock.errors import RecordError, RunError, nearest
-from penstock.options import component, option
+from penstock import (
+    BATCH_SIZE,
+    Batch,
+    Context,
+    RecordError,
+    RunError,
+    Transformer,
+    component,
+    option,
+)
+from penstock.errors import nearest
 
 from .aggregates import AGGREGATES, Aggregate
 from .expressions import compiled, is_expression
 from .holding import failed, freeze, thaw
-from .kinds import Kind, kind_of
+from .kinds import BOOLEAN, NUMBER, Kind, kind_of
 from .picking import Picked, Reader, names, one_or_more_names, pick_rows, reader, without
 
 __all__ = ["Group"]
@@ -268,11 +274,13 @@ def _everything(record: Any) -> Any:
     return ()
 
 
-_NUMBERS = frozenset({int, float, bool, Decimal, NoneType})
+_NUMBERS = frozenset({int, float, bool, NoneType})
+"""Types all of whose values can be added, but for the floats that are not equal to themselves."""
 
 
 def _not_numbers(column: Sequence[Any], call: Call) -> dict[int, Exception]:
-    if _NUMBERS.issuperset(map(type, column)):
+    types = set(map(type, column))
+    if types <= _NUMBERS and not (float in types and any(map(ne, column, column))):
         return {}
     from penstock_expressions import shown  # 20 ms, and rarely needed
 
@@ -282,7 +290,7 @@ def _not_numbers(column: Sequence[Any], call: Call) -> dict[int, Exception]:
             f"so {call.function} cannot add it; cast it first"
         )
         for index, value in enumerate(column)
-        if not isinstance(value, (int, float, Decimal, NoneType))
+        if value is not None and kind_of(value) not in (NUMBER, BOOLEAN)
     }
 
 

@@ -7,9 +7,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from penstock.batch import Batch, Failure
-from penstock.component import BATCH_SIZE
-from penstock.errors import RunError
+from penstock import BATCH_SIZE, Batch, Failure, RunError
 from penstock.store import decode_record, encode_record
 
 __all__ = ["Held", "dropped", "failed", "freeze", "give_up", "thaw"]

@@ -9,14 +9,15 @@ from operator import ne
 from types import NoneType
 from typing import Any
 
-from penstock.errors import RecordError
+from penstock import RecordError
 
-__all__ = ["NUMBER", "Kind", "kind_of"]
+__all__ = ["BOOLEAN", "NUMBER", "Kind", "kind_of"]
 
 NUMBER = "a number"
+BOOLEAN = "true or false"
 
 _BY_TYPE: dict[type, str] = {
-    bool: "true or false",
+    bool: BOOLEAN,
     int: NUMBER,
     str: "text",
     bytes: "bytes",

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from penstock.batch import Batch, expand
-from penstock.component import Context, Transformer
-from penstock.errors import RecordError
-from penstock.options import Duration, component, option
+from penstock import Batch, Context, Duration, RecordError, Transformer, component, expand, option
 
 from .holding import freeze, thaw
 from .picking import no_field, no_fields

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from penstock.batch import Batch, Failure
-from penstock.errors import RecordError
+from penstock import Batch, Failure, RecordError
 
 __all__ = [
     "Picked",

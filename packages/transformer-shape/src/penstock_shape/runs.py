@@ -15,8 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from penstock.component import BATCH_SIZE
-from penstock.errors import RunError
+from penstock import BATCH_SIZE, RunError
 
 from .holding import Held
 

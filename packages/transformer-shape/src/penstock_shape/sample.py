@@ -7,9 +7,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-from penstock.batch import Batch
-from penstock.component import Context, Transformer
-from penstock.options import component, option
+from penstock import Batch, Context, Transformer, component, option
 
 __all__ = ["Sample"]
 

@@ -8,9 +8,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from penstock.batch import Batch
-from penstock.component import Context, Transformer
-from penstock.options import ByteSize, component, option
+from penstock import Batch, ByteSize, Context, Transformer, component, option
 
 from .holding import Held, failed, freeze, give_up, thaw
 from .kinds import Kind
