@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -42,6 +43,7 @@ class Unique(RecordJudge):
     def open(self, context: Context) -> None:
         super().open(context)
         self._fields = names(self.key)
+        self._single = len(self._fields) == 1
         self._read = itemgetter(*self._fields)
         self._seen: dict[str, dict[Any, int]] = {}
         self._fresh: dict[str, tuple[list[Any], list[int]]] = {}
@@ -70,9 +72,9 @@ class Unique(RecordJudge):
             new = dict(zip(keys, batch.ordinals))
         except (KeyError, TypeError):
             return False
-        if len(new) != len(keys) or any(map(_has_null, keys)):
+        if len(new) != len(keys) or None in (keys if self._single else chain.from_iterable(keys)):
             return False
-        if not all(map(new.keys().isdisjoint, self._seen.values())):
+        if not all(seen.keys().isdisjoint(new) for seen in self._seen.values()):
             return False
         mine.update(new)
         self._note(batch.source, keys, batch.ordinals)
@@ -80,7 +82,7 @@ class Unique(RecordJudge):
 
     def _judge(self, record: Any, source: str, ordinal: int) -> None:
         key = self._key(record)
-        if _has_null(key):
+        if key is None if self._single else None in key:
             return
         for other, seen in self._seen.items():
             if key in seen:
@@ -122,7 +124,3 @@ class Unique(RecordJudge):
             seen = self._seen.setdefault(source, {})
             for keys, ordinals in map(decode_record, parts):
                 seen.update(zip(keys, ordinals))
-
-
-def _has_null(key: Any) -> bool:
-    return key is None or (type(key) is tuple and None in key)
