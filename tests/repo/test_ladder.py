@@ -15,10 +15,10 @@ from repository import CORE
 
 LADDER = """
 errors      batch
-options     spec        store       schedule        events      journal
-components  broker
+options     spec        store       schedule        events      journal     holder
+components  broker      spool
 graph       combine     steps       hookspecs
-failures    nodes       runs        known           placeholders    plugins     dialect
+failures    nodes       delivery    runs       known           placeholders    plugins     dialect
 native      syntaxes    stores      engines     printing        build
 cli         testing
 builtin     __init__    __main__

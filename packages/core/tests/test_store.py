@@ -32,15 +32,18 @@ def letter(ordinal: int = 1, **values: Any) -> DeadLetter:
     return DeadLetter(ordinal=ordinal, **given)
 
 
-def save(store: Store, *letters: DeadLetter, run_id: str = "r1") -> None:
-    store.save(Checkpoint("p", run_id, 1, {"s": 3}, {"n": [1]}), letters)
+def save(store: Store, *letters: DeadLetter, run_id: str = "r1") -> Checkpoint:
+    generation = store.lease("p", "me", 1.0, 2.0, lambda _: False)
+    made = Checkpoint("p", run_id, 1, generation, {"s": 3}, {"s": 3}, {"n": [1]}, {"o": {"at": 5}})
+    store.save(made, letters)
+    return made
 
 
 def test_a_checkpoint_comes_back(store: Store) -> None:
     assert store.checkpoint("p") is None
-    save(store)
+    made = save(store)
 
-    assert store.checkpoint("p") == Checkpoint("p", "r1", 1, {"s": 3}, {"n": [1]})
+    assert store.checkpoint("p") == made
     assert store.checkpoint("q") is None
 
 
@@ -65,8 +68,9 @@ def test_letters_can_be_dropped_and_settled(store: Store) -> None:
     save(store, letter(1), letter(2), letter(3, source="t"), letter(4, run_id="r2"))
 
     assert store.drop_letters([letter(1), letter(9)]) == 1
-    assert store.settle_letters("p", "r2", ["s"]) == 1
-    assert sorted(one.ordinal for one in store.letters()) == [3, 4]
+    assert store.settle_letters("p", 1.0, ["s"]) == 0
+    assert store.settle_letters("p", 1.5, ["s"]) == 2
+    assert sorted(one.ordinal for one in store.letters()) == [3]
 
 
 def test_reports_are_kept_newest_first(store: Store) -> None:
@@ -81,7 +85,7 @@ def test_reports_are_kept_newest_first(store: Store) -> None:
 
 def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
     keys = [IndexedKey("p", "r1", "s", n, f"k{n}") for n in (1, 2)]
-    store.save(Checkpoint("p", "r1", 1), (), keys)
+    store.keep((), keys)
 
     assert store.find_key("k2") == [keys[1]]
     assert store.find_key("k2", "q") == []
@@ -150,8 +154,9 @@ def test_a_failed_save_keeps_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
     store.open()
     bad = [IndexedKey("p", "r1", "s", None, "k")]  # type: ignore[arg-type]
+    generation = store.lease("p", "me", 1.0, 2.0, lambda _: True)
     with pytest.raises(ConnectError, match="the state cannot be written"):
-        store.save(Checkpoint("p", "r1", 1), [letter(1)], bad)
+        store.save(Checkpoint("p", "r1", 1, generation), [letter(1)], bad)
 
     assert (store.letters(), store.checkpoint("p")) == ([], None)
     store.close()

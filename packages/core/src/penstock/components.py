@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import logging
     import random
 
+    from .store import Checkpoint
+
 __all__ = [
     "BATCH_SIZE",
     "Component",
@@ -31,6 +33,7 @@ __all__ = [
     "Output",
     "RecordInput",
     "Stage",
+    "TransactionalOutput",
     "Transformer",
     "from_function",
 ]
@@ -96,7 +99,10 @@ class Input(Component):
     gave), "redelivering" (a broker gives unconfirmed messages again) or "ephemeral".
     """
 
-    capability: ClassVar[str] = "replayable"
+    capability: str = "replayable"
+    finite: bool = True
+    """Whether the source has an end. A finite one is read from its start by each new run; one that
+    is a log goes on from its kept position."""
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         """Yield batches from after `positions`, a mapping from source to its last `resume`.
@@ -218,8 +224,41 @@ class Output(Component):
     def flush(self) -> None:
         """Make everything written so far durable."""
 
+    def resume(self, mark: Any, epoch: int) -> None:
+        """Called once, between `open` and the first write. `mark` is what `prepare` last gave: go
+        on right after it and take back what was written since. None: begin with nothing."""
+
+    def prepare(self, epoch: int) -> Any:
+        """An epoch ends: make what was written durable. A "rewindable" output returns a JSON mark,
+        to which it can be cut back by `resume`; every other one returns None."""
+        self.flush()
+        return None
+
     def finish(self) -> None:
-        """The run has ended well: complete what is written, as by moving a file into place."""
+        """The run has ended well: complete what is written, as by moving a file into place. Called
+        again when a run died before it could note that it was done."""
+
+
+class TransactionalOutput(Output):
+    """An output that commits its data and the checkpoint in one transaction."""
+
+    delivery: ClassVar[str] = "transactional"
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        """The checkpoint that was last committed here."""
+        raise NotImplementedError
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Make what was written since the last commit visible, together with `checkpoint`.
+
+        In the same transaction: raise FencedError when the checkpoint that is there has a higher
+        generation, or is not of the epoch before. When the reply is lost, look what is there before
+        trying again.
+        """
+        raise NotImplementedError
+
+    def prepare(self, epoch: int) -> Any:
+        return None  # nothing is durable before `commit`
 
 
 def from_function(role: str, function: Callable[..., Any], name: str) -> type[Component]:

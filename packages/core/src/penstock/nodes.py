@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["Duties", "NodeRun", "copy_of", "node_runs"]
 
 
+_COUNTED = (
+    "received",
+    "sent",
+    "answered",
+    "filtered",
+    "failed",
+    "dead",
+    "skipped",
+    "added",
+    "merged",
+)
+
+
 @dataclass
 class Duties:
     """What the nodes of one run share. `done(node, batch)`, if there is one, is told of every batch
@@ -36,6 +49,7 @@ class Duties:
     failures: Failures
     done: Callable[[NodeRun, Batch], None] | None
     warnings: list[str]
+    spool: Callable[[NodeRun, Batch], None] | None = None
 
 
 class NodeRun:
@@ -150,6 +164,8 @@ class NodeRun:
             start = perf_counter()
             try:
                 failures = self.patiently(lambda: output.write(batch)) or ()
+                if self.duties.spool is not None and not failures:
+                    self.duties.spool(self, batch)
             except Exception as error:
                 if not self.settings.optional:
                     raise self.broken(error, batch) from error
@@ -165,14 +181,24 @@ class NodeRun:
         if self.off:
             self.skipped += len(batch.records)
 
-    def flush(self, *, complete: bool) -> None:
-        """Make what was written durable and, when the run has ended well, complete it."""
+    def resume(self, mark: Any, epoch: int) -> None:
+        """Let an output take back what was written after `mark`."""
+        self.guarded(lambda: cast(Output, self.component).resume(mark, epoch))
+
+    def prepare(self, epoch: int) -> Any:
+        """Make what an output has written durable; its mark, if it has one."""
         output = cast(Output, self.component)
+        return self.guarded(lambda: self.patiently(lambda: output.prepare(epoch)))
+
+    def finish(self) -> None:
+        """Complete an output."""
+        self.guarded(cast(Output, self.component).finish)
+
+    def guarded(self, call: Callable[[], Any]) -> Any:
+        """Call, on the node's time, and name what goes wrong after it."""
         start = perf_counter()
         try:
-            self.patiently(output.flush)
-            if complete:
-                output.finish()
+            return call()
         except Exception as error:
             raise self.broken(error) from error
         finally:
@@ -210,6 +236,14 @@ class NodeRun:
         self.ended = self.role == "input"
         message = mask(describe(error), self.secrets)
         self.duties.warnings.append(f"{self.name} is optional and was left out: {message}")
+
+    def counts(self) -> dict[str, int]:
+        """Everything counted so far, for the checkpoint of a run that may have to be resumed."""
+        return {name: getattr(self, name) for name in _COUNTED}
+
+    def restore_counts(self, counts: Mapping[str, int]) -> None:
+        for name in _COUNTED:
+            setattr(self, name, counts.get(name, 0))
 
     def report(self) -> NodeReport:
         return NodeReport(

@@ -13,10 +13,11 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Protocol, cast
 
-from .batch import Batch
+from .batch import Batch, Failure
 from .combine import ENDED, in_turn
 from .components import Input, Stage
-from .errors import RunError
+from .delivery import Delivery, Pending
+from .errors import RecordError, RunError
 from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
@@ -28,6 +29,11 @@ from .store import Checkpoint, IndexedKey, MemoryStore, Store
 __all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run", "copy_of"]
 
 _KEYS_PENDING = 10_000
+_DEATHS = 3
+_KILLS = f"killed the worker {_DEATHS} times, and again when it was tried alone"
+
+STAY = object()
+"""As the `resume` of a batch: the position stays where it is, only the ordinals move on."""
 _NAP = 0.01
 _PROGRESS_EVERY = 0.1  # asking may cost an input a look at its files, so not with every batch
 
@@ -85,10 +91,13 @@ class Run:
         clock: Clock | None = None,
         limits: EpochLimits | None = None,
         max_records: int | None = None,
+        sample: int | None = None,
         run_id: str | None = None,
         engine_name: str = "inline",
         config_hash: str = "",
         display: Display | None = None,
+        fresh: bool = False,
+        max_seconds: float | None = None,
     ) -> None:
         self.graph = graph
         self.engine = engine
@@ -97,20 +106,25 @@ class Run:
         self.clock = clock or SystemClock()
         self.limits = limits or EpochLimits()
         self.max_records = max_records
+        self.sample = sample
         self.run_id = run_id or _new_id(self.clock)
         self.engine_name = engine_name
         self.config_hash = config_hash
         self.display = display
+        self.fresh = fresh
+        self.max_seconds = max_seconds
         self.nodes = node_runs(graph)
         self.inputs = self._of_role("input")
         self.outputs = self._of_role("output")
         self.stages = [node for node in self.nodes.values() if node.is_stage]
         self.positions: dict[str, Any] = {}
+        self.ordinals: dict[str, int] = {}
         self.warnings: list[str] = []
         self.waiting: Callable[[], Mapping[str, int]] = dict
         self.stash: dict[str, Any] = {}
         self.epochs = 0
         self.read = 0
+        self.resumed_at = 0
         self.started = self.clock.now()
         self.error: Exception | None = None
         self.stopping: str | None = None
@@ -118,9 +132,21 @@ class Run:
         self.failures = Failures(
             pipeline, self.run_id, self.clock, self._record_failed, self._save_part
         )
+        self.delivery = Delivery(
+            pipeline,
+            self.run_id,
+            self.store,
+            self.clock,
+            self.nodes,
+            config_hash,
+            getattr(self.store, "folder", None),
+        )
         self._keys: list[IndexedKey] = []
         self._opened: list[NodeRun] = []
         self._reading = False
+        self._careful = False
+        self._noted: Mapping[str, int] = {}
+        self._done: dict[str, int] = {}
 
     # ---- the whole run --------------------------------------------------------------------------
 
@@ -128,17 +154,21 @@ class Run:
         """Open, drive, close, report. What ended a run that failed is in `error`, not raised."""
         started = perf_counter()
         try:
+            self.delivery.lease()
             self._open()
+            self._recover()
             self.events.run_started(self)
             self.engine.execute(self)
         except Exception as error:
             self.error = error
         finally:
             close_error = self._close()
+            self.delivery.close()
         self.error = self.error or close_error
         report = self._report(perf_counter() - started)
         try:
             self.store.keep_report(report.to_dict())
+            self.delivery.release()
         except Exception as error:
             report.warnings.append(f"the report could not be kept: {describe(error)}")
         self.events.run_finished(self, report)
@@ -173,20 +203,17 @@ class Run:
     def epoch(self, batches: Batches, push: Push, settle: Settle) -> bool:
         """One epoch; whether there is another one.
 
-        Outputs are made durable before positions are stored, and inputs are told last: dying
-        between any two lines repeats work but loses no record.
+        What is written is durable before positions are stored, and inputs are told last: dying
+        between any two lines repeats work but loses no record. See `Delivery.commit`.
         """
+        self._attempt()
         more = self._read_epoch(batches, push, settle)
         settle()
         self.epochs += 1
         self.failures.check_breaker(self.read, final=True)
-        complete = not more
-        if complete:
+        if not more:
             self._check_balance()
-        for node in self.outputs:
-            if not node.off:
-                node.flush(complete=complete)
-        checkpoint = self._save(complete=complete)
+        checkpoint = self._commit(complete=not more)
         for node in self.inputs:
             cast(Input, node.component).commit(self._positions_of(node))
         self.events.checkpoint_saved(self, checkpoint)
@@ -238,6 +265,7 @@ class Run:
     def _read_epoch(self, batches: Batches, push: Push, settle: Settle) -> bool:
         """Read and push until the epoch is full; False when the inputs have ended."""
         begun = self.read
+        limit = 1 if self._careful else self.limits.records
         deadline = self.clock.monotonic() + (self.limits.seconds or float("inf"))
         self.failures.begin_epoch(self.read)
         while self.stopping is None:
@@ -250,16 +278,22 @@ class Run:
             elif batch is None:
                 self._idle(push)
             else:
-                self._push_fresh(self.nodes[name], batch, push)
+                self._push_fresh(self.nodes[name], batch, push, settle)
                 if any(stage.satisfied for stage in self.stages):
                     settle()
                     self._end_unwanted()
-            if self.max_records is not None and self.read >= self.max_records:
+            if self.sample is not None and self.read >= self.sample:
                 return self._end_all(push, settle)
-            if self.limits.records is not None and self.read - begun >= self.limits.records:
+            if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
+                self.stopping = f"after {self.max_records} records"
+            if limit is not None and self.read - begun >= limit:
                 return True
-            if self.clock.monotonic() >= deadline:
+            now = self.clock.monotonic()
+            if self.max_seconds is not None and now - self._begun >= self.max_seconds:
+                self.stopping = f"after {self.max_seconds:g} seconds"
+            if now >= deadline:
                 return True
+            self.delivery.renew()
         return True
 
     def _next(self, batches: Batches) -> tuple[str, Any]:
@@ -271,15 +305,27 @@ class Run:
         finally:
             self._reading = False
 
-    def _push_fresh(self, node: NodeRun, batch: Batch, push: Push) -> None:
+    def _push_fresh(self, node: NodeRun, batch: Batch, push: Push, settle: Settle) -> None:
         """Count a batch fresh from an input, note its position and send it on its way."""
         if not batch.source:
             batch.source = node.name
-        if self.max_records is not None:
-            batch = _cut(batch, self.max_records - self.read)
+        if batch.source in self._done:
+            batch = self._skip_done(batch)
+        most = self.sample if self.sample is not None else self.max_records
+        if most is not None:
+            batch = _cut(batch, most + self.resumed_at - self.read)
+        if self._careful:
+            self._push_carefully(node, batch, push, settle)
+            return
+        self._push_batch(node, batch, push)
+
+    def _push_batch(self, node: NodeRun, batch: Batch, push: Push) -> None:
         self.read += len(batch.records) + len(batch.failures)
         node.sent += len(batch.records)
-        self.positions[batch.source] = batch.resume
+        if batch.resume is not STAY:
+            self.positions[batch.source] = batch.resume
+        if len(batch.ordinals):
+            self.ordinals[batch.source] = batch.ordinals[-1]
         if batch.failures:
             node.failed += len(batch.failures)
             self.failures.set_aside(node, batch.source, batch.failures)
@@ -290,6 +336,50 @@ class Run:
             for successor, copied in node.successors:
                 push(successor, copy_of(batch) if copied else batch)
         self.failures.check_breaker(self.read)
+
+    def _skip_done(self, batch: Batch) -> Batch:
+        """A run that was careful may have stopped inside a batch: leave out what it has done."""
+        done = self._done.pop(batch.source)
+        if not len(batch.ordinals) or batch.ordinals[0] > done:
+            return batch
+        flags = [ordinal > done for ordinal in batch.ordinals]
+        kept = batch.keep(flags)
+        failures = [failure for failure in batch.failures if failure.ordinal > done]
+        return Batch(kept.records, batch.source, kept.ordinals, batch.resume, failures)
+
+    # ---- records that kill ----------------------------------------------------------------------
+
+    def _attempt(self) -> None:
+        """Count the attempts at this epoch; after three deaths, or one while careful, be careful:
+        every batch is an epoch of its own."""
+        attempts = self.delivery.attempt(f"epoch {self.epochs + 1}")
+        self._careful = self._careful or attempts > _DEATHS
+
+    def _push_carefully(self, node: NodeRun, batch: Batch, push: Push, settle: Settle) -> None:
+        """Push a batch that is an epoch of its own. If the worker has died of it before, each of
+        its records is one, noted beforehand: the one that stands noted from last time kills."""
+        if not batch.records:
+            self._push_batch(node, batch, push)
+            return
+        killer = f"record {batch.source}:{batch.ordinals[0]}" in self._noted
+        alone = self.delivery.attempt(f"batch {batch.source}:{batch.ordinals[0]}") > 1
+        if not killer and not alone:
+            self._push_batch(node, batch, push)
+            return
+        failures = list(batch.failures)
+        for record, ordinal in zip(batch.records, batch.ordinals, strict=True):
+            place = f"record {batch.source}:{ordinal}"
+            if place in self._noted:
+                failures.append(Failure(record, ordinal, RecordError(_KILLS)))
+                continue
+            self.delivery.attempt(place)
+            self._push_batch(node, Batch([record], batch.source, [ordinal], STAY), push)
+            settle()
+            self.epochs += 1
+            self._commit(complete=False)
+        self._push_batch(
+            node, Batch([], batch.source, batch.ordinals[-1:], batch.resume, failures), push
+        )
 
     def _index(self, key: str, batch: Batch) -> None:
         """Note the key of every record, so that a person can ask which run has read it."""
@@ -348,24 +438,51 @@ class Run:
 
     # ---- checkpoints ----------------------------------------------------------------------------
 
-    def _save(self, *, complete: bool) -> Checkpoint:
-        snapshots = {node.name: cast(Stage, node.component).snapshot() for node in self.stages}
-        states = {name: state for name, state in snapshots.items() if state is not None}
-        checkpoint = Checkpoint(
-            self.pipeline, self.run_id, self.epochs, dict(self.positions), states
-        )
+    def _recover(self) -> None:
+        """Start where the run before stopped, if it was cut off."""
+        start = self.delivery.recover(fresh=self.fresh)
+        self.epochs = start.epoch
+        self.positions = dict(start.positions)
+        self.ordinals = dict(start.ordinals)
+        self.warnings.extend(self.delivery.notes)
+        self._begun = self.clock.monotonic()
+        self._noted = self.store.attempts(self.pipeline)
+        self._careful = any(not place.startswith("epoch") for place in self._noted)
+        if not self.delivery.resumed:
+            return
+        self._done = dict(start.ordinals)
+        for name, counts in start.counts.items():
+            if name in self.nodes:
+                self.nodes[name].restore_counts(counts)
+        self.failures.letters = sum(node.dead for node in self.nodes.values())
+        self.read = sum(node.sent + node.failed for node in self.inputs)
+        self.resumed_at = self.read
+        self.warnings.append(f"resumed after {self.read} records, where the run before was cut off")
+        if start.ended:  # only the completing of the outputs is missing
+            for node in self.nodes.values():
+                node.ended = True
+
+    def _commit(self, *, complete: bool) -> Checkpoint:
         keys, self._keys = self._keys, []
-        self.store.save(checkpoint, self.failures.take(), keys)
-        if complete and self.max_records is None:
-            self.store.settle_letters(self.pipeline, self.run_id, list(self.positions))
+        checkpoint = Checkpoint(
+            self.pipeline,
+            self.run_id,
+            self.epochs,
+            positions=dict(self.positions),
+            ordinals=dict(self.ordinals),
+            counts={name: node.counts() for name, node in self.nodes.items()},
+            started=self.delivery.start.started,
+        )
+        pending = Pending(self.failures.take(), keys)
+        checkpoint = self.delivery.commit(checkpoint, pending, complete=complete)
+        if complete and self.sample is None:
+            self.store.settle_letters(self.pipeline, checkpoint.started, list(self.positions))
         return checkpoint
 
     def _save_part(self) -> None:
         """Keep letters and keys before their epoch ends, so that memory stays bounded."""
         keys, self._keys = self._keys, []
-        earlier = self.store.checkpoint(self.pipeline)
-        checkpoint = earlier or Checkpoint(self.pipeline, self.run_id, 0)
-        self.store.save(checkpoint, self.failures.take(), keys)
+        self.store.keep(self.failures.take(), keys)
 
     def _positions_of(self, node: NodeRun) -> Mapping[str, Any]:
         partitions = f"{node.name}/"
@@ -386,6 +503,7 @@ class Run:
             failures=self.failures,
             done=partial(self.events.batch_done, self) if self.events.heard else None,
             warnings=self.warnings,
+            spool=self.delivery.spool if self.delivery.spools else None,
         )
         # Outputs first: a wrong password should stop the run before anything is read.
         for node in [*self.outputs, *self.stages, *self.inputs]:
@@ -446,17 +564,14 @@ class Run:
 
 
 def _cut(batch: Batch, count: int) -> Batch:
-    """At most `count` records of a batch, failures last."""
+    """At most `count` records of a batch, those that failed among them."""
     if len(batch.records) + len(batch.failures) <= count:
         return batch
-    failures = list(batch.failures)[: max(0, count - len(batch.records))]
-    return Batch(
-        list(batch.records)[:count],
-        batch.source,
-        batch.ordinals[:count],
-        batch.resume,
-        failures=failures,
-    )
+    numbers = sorted([*batch.ordinals, *(failure.ordinal for failure in batch.failures)])
+    last = numbers[count - 1] if count > 0 else 0
+    ordinals = [ordinal for ordinal in batch.ordinals if ordinal <= last]
+    failures = [failure for failure in batch.failures if failure.ordinal <= last]
+    return Batch(batch.records[: len(ordinals)], batch.source, ordinals, STAY, failures)
 
 
 def _new_id(clock: Clock) -> str:

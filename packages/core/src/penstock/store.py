@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from .errors import PenstockError, RunError
 
 __all__ = [
     "Checkpoint",
     "DeadLetter",
+    "FencedError",
     "IndexedKey",
+    "LeaseTakenError",
     "MemoryStore",
     "Store",
     "decode_record",
     "encode_record",
+    "lease_taken",
 ]
 
 
@@ -53,13 +58,34 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a pipeline has come: `positions` by source, `states` by stage."""
+    """Everything that a run needs to go on where an earlier one stopped; all of it is JSON.
+
+    `positions` and `ordinals` (the last one done) by source, `states` by stage, `marks` and
+    `counts` by node. `started` is when the first of the runs that led here began. `ended` says that
+    the inputs had ended, `finished` that every output is complete as well. `generation` is that of
+    the lease it was made under.
+    """
 
     pipeline: str
     run_id: str
     epoch: int
+    generation: int = 0
     positions: Mapping[str, Any] = field(default_factory=dict)
+    ordinals: Mapping[str, int] = field(default_factory=dict)
     states: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    started: float = 0.0
+    ended: bool = False
+    finished: bool = False
+    config_hash: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps({one.name: getattr(self, one.name) for one in fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Checkpoint:
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,11 @@ class IndexedKey:
 
 
 class Store:
-    """Keeps what a run must not lose. Every method may be called from one thread at a time."""
+    """Keeps what a run must not lose. Every method may be called from one thread at a time.
+
+    What changes a pipeline's checkpoint, intent or attempts names the generation of the lease it is
+    done under, and is refused with `FencedError` when another run has taken the lease since.
+    """
 
     def open(self) -> None:
         """Acquire the store; refuse one that a newer version has written."""
@@ -82,29 +112,76 @@ class Store:
     def close(self) -> None:
         """Release it; called once."""
 
-    def save(
-        self,
-        checkpoint: Checkpoint,
-        letters: Sequence[DeadLetter] = (),
-        keys: Sequence[IndexedKey] = (),
-    ) -> None:
-        """Keep a checkpoint with the letters and keys of its epoch, durably and in one step."""
+    # ---- leases ---------------------------------------------------------------------------------
+
+    def lease(
+        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
+    ) -> int:
+        """Take the pipeline's lease: its new generation. Raises `LeaseTakenError` while another
+        holder's has not run out and `alive(holder)` is true."""
         raise NotImplementedError
+
+    def renew(self, pipeline: str, generation: int, until: float) -> None:
+        """Keep the lease for longer."""
+        raise NotImplementedError
+
+    def release(self, pipeline: str, generation: int) -> None:
+        """Give the lease back; nothing happens when another run has it."""
+        raise NotImplementedError
+
+    # ---- progress -------------------------------------------------------------------------------
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
         """The latest checkpoint of a pipeline."""
         raise NotImplementedError
 
+    def save(
+        self,
+        checkpoint: Checkpoint,
+        letters: Sequence[DeadLetter] = (),
+        keys: Sequence[IndexedKey] = (),
+        closed: Sequence[DeadLetter] = (),
+    ) -> None:
+        """Keep a checkpoint with the letters and keys of its epoch, and forget the letters that it
+        has answered: durably and in one step. It ends the intent and the attempts at the epoch."""
+        raise NotImplementedError
+
+    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
+        """Keep letters and keys ahead of their epoch's checkpoint."""
+        raise NotImplementedError
+
+    def forget(self, pipeline: str, generation: int) -> None:
+        """Drop the checkpoint, the intent and the attempts: the next run starts over."""
+        raise NotImplementedError
+
+    def put_intent(self, checkpoint: Checkpoint) -> None:
+        """Note durably that the outputs are about to commit this checkpoint's epoch."""
+        raise NotImplementedError
+
+    def intent(self, pipeline: str) -> Checkpoint | None:
+        """The epoch that was being committed when a run died, if one was."""
+        raise NotImplementedError
+
+    def attempt(self, pipeline: str, generation: int, place: str) -> int:
+        """Count an attempt at `place` durably; the number of attempts since the last checkpoint."""
+        raise NotImplementedError
+
+    def attempts(self, pipeline: str) -> Mapping[str, int]:
+        """The attempts since the last checkpoint, by place."""
+        raise NotImplementedError
+
+    # ---- letters, reports, keys -----------------------------------------------------------------
+
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
-        """The open letters, oldest first."""
+        """The open letters, by pipeline, source and ordinal."""
         raise NotImplementedError
 
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         """Forget these letters; how many there were."""
         raise NotImplementedError
 
-    def settle_letters(self, pipeline: str, run_id: str, sources: Iterable[str]) -> int:
-        """Forget letters of earlier runs whose source `run_id` has read again from start to end."""
+    def settle_letters(self, pipeline: str, before: float, sources: Iterable[str]) -> int:
+        """Forget letters last seen before a time, of sources that were read to the end since."""
         raise NotImplementedError
 
     def keep_report(self, report: Mapping[str, Any]) -> None:
@@ -120,6 +197,30 @@ class Store:
         raise NotImplementedError
 
 
+class LeaseTakenError(PenstockError):
+    """Another run of the pipeline is under way."""
+
+
+class FencedError(RunError):
+    """Another run has taken the pipeline over; this one must not write any more."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            "another run has taken this pipeline over",
+            where=pipeline,
+            hint="this run stops; nothing is written twice",
+        )
+
+
+def lease_taken(pipeline: str, holder: str) -> LeaseTakenError:
+    """The error for a lease that somebody has."""
+    return LeaseTakenError(
+        f"another run is under way ({holder})",
+        where=pipeline,
+        hint="wait for it, or stop it",
+    )
+
+
 class MemoryStore(Store):
     """Keeps everything in memory; `limit` bounds the letters and keys it holds."""
 
@@ -127,19 +228,52 @@ class MemoryStore(Store):
         self.limit = limit
         self._letters: dict[tuple[str, str, int, str], DeadLetter] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
+        self._intents: dict[str, Checkpoint] = {}
+        self._attempts: dict[tuple[str, str], int] = {}
+        self._leases: dict[str, tuple[str, int, float]] = {}
         self._reports: dict[str, dict[str, Any]] = {}
         self._keys: list[IndexedKey] = []
+
+    def lease(
+        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
+    ) -> int:
+        other, generation, ends = self._leases.get(pipeline, ("", 0, 0.0))
+        if other and ends > now and alive(other):
+            raise lease_taken(pipeline, other)
+        self._leases[pipeline] = (holder, generation + 1, until)
+        return generation + 1
+
+    def renew(self, pipeline: str, generation: int, until: float) -> None:
+        self._fence(pipeline, generation)
+        holder, _, _ = self._leases[pipeline]
+        self._leases[pipeline] = (holder, generation, until)
+
+    def release(self, pipeline: str, generation: int) -> None:
+        if self._leases.get(pipeline, ("", 0, 0.0))[1] == generation:
+            self._leases[pipeline] = ("", generation, 0.0)
+
+    def _fence(self, pipeline: str, generation: int) -> None:
+        if self._leases.get(pipeline, ("", 0, 0.0))[1] != generation:
+            raise FencedError(pipeline)
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        return self._checkpoints.get(pipeline)
 
     def save(
         self,
         checkpoint: Checkpoint,
         letters: Sequence[DeadLetter] = (),
         keys: Sequence[IndexedKey] = (),
+        closed: Sequence[DeadLetter] = (),
     ) -> None:
-        if (
-            len(self._letters) + len(letters) > self.limit
-            or len(self._keys) + len(keys) > self.limit
-        ):
+        self._fence(checkpoint.pipeline, checkpoint.generation)
+        self.keep(letters, keys)
+        self.drop_letters(closed)
+        self._end_attempts(checkpoint.pipeline)
+        self._checkpoints[checkpoint.pipeline] = checkpoint
+
+    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
+        if max(len(self._letters) + len(letters), len(self._keys) + len(keys)) > self.limit:
             raise MemoryError(
                 f"more than {self.limit} dead letters or keys for a store in memory; give the run "
                 "a state folder"
@@ -148,28 +282,50 @@ class MemoryStore(Store):
             earlier = self._letters.get(letter.identity)
             self._letters[letter.identity] = merged(letter, earlier)
         self._keys.extend(keys)
-        self._checkpoints[checkpoint.pipeline] = checkpoint
 
-    def checkpoint(self, pipeline: str) -> Checkpoint | None:
-        return self._checkpoints.get(pipeline)
+    def forget(self, pipeline: str, generation: int) -> None:
+        self._fence(pipeline, generation)
+        self._checkpoints.pop(pipeline, None)
+        self._end_attempts(pipeline)
+
+    def _end_attempts(self, pipeline: str) -> None:
+        self._intents.pop(pipeline, None)
+        for key in [key for key in self._attempts if key[0] == pipeline]:
+            del self._attempts[key]
+
+    def put_intent(self, checkpoint: Checkpoint) -> None:
+        self._fence(checkpoint.pipeline, checkpoint.generation)
+        self._intents[checkpoint.pipeline] = checkpoint
+
+    def intent(self, pipeline: str) -> Checkpoint | None:
+        return self._intents.get(pipeline)
+
+    def attempt(self, pipeline: str, generation: int, place: str) -> int:
+        self._fence(pipeline, generation)
+        self._attempts[pipeline, place] = self._attempts.get((pipeline, place), 0) + 1
+        return self._attempts[pipeline, place]
+
+    def attempts(self, pipeline: str) -> Mapping[str, int]:
+        return {place: n for (name, place), n in self._attempts.items() if name == pipeline}
 
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
-        return [
+        found = [
             letter
             for letter in self._letters.values()
             if pipeline in (None, letter.pipeline) and run_id in (None, letter.run_id)
         ]
+        return sorted(found, key=lambda letter: letter.identity)
 
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         gone = [self._letters.pop(letter.identity, None) for letter in letters]
         return len(gone) - gone.count(None)
 
-    def settle_letters(self, pipeline: str, run_id: str, sources: Iterable[str]) -> int:
+    def settle_letters(self, pipeline: str, before: float, sources: Iterable[str]) -> int:
         again = set(sources)
         return self.drop_letters(
             letter
             for letter in self.letters(pipeline)
-            if letter.run_id != run_id and letter.source in again
+            if letter.last < before and letter.source in again
         )
 
     def keep_report(self, report: Mapping[str, Any]) -> None:

@@ -19,6 +19,18 @@ HELP = "run a pipeline"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
+    parser.add_argument(
+        "--fresh", action="store_true", help="start over instead of resuming a run that was cut off"
+    )
+    parser.add_argument(
+        "--max-records",
+        type=int,
+        metavar="N",
+        help="stop after reading N records; the next run goes on",
+    )
+    parser.add_argument(
+        "--max-seconds", type=float, metavar="N", help="stop after N seconds; the next run goes on"
+    )
     parser.add_argument("--engine", help="use this engine instead of the file's")
     parser.add_argument(
         "--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)"
@@ -36,7 +48,13 @@ def run(options: Any) -> int:
         color = not options.no_color and "NO_COLOR" not in os.environ and sys.stderr.isatty()
         display = Display(progress=not options.json, color=color)
     try:
-        one = pipeline.start(store=store, display=display)
+        one = pipeline.start(
+            store=store,
+            display=display,
+            fresh=options.fresh,
+            max_records=options.max_records,
+            max_seconds=options.max_seconds,
+        )
         one.warnings.extend(pipeline.warnings)
         signals = _Signals(one)
         with signals:

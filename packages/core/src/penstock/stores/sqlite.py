@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -17,7 +17,14 @@ from threading import Lock
 from typing import Any
 
 from ..errors import ConnectError
-from ..store import Checkpoint, DeadLetter, IndexedKey, Store
+from ..store import (
+    Checkpoint,
+    DeadLetter,
+    FencedError,
+    IndexedKey,
+    Store,
+    lease_taken,
+)
 
 __all__ = ["VERSION", "SqliteStore"]
 
@@ -25,9 +32,16 @@ VERSION = 1
 """Of the tables below. A file with a higher number is refused untouched."""
 
 _TABLES = """
+CREATE TABLE IF NOT EXISTS leases (
+    pipeline TEXT PRIMARY KEY, holder TEXT NOT NULL, generation INTEGER NOT NULL,
+    until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (
-    pipeline TEXT PRIMARY KEY, run_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-    positions TEXT NOT NULL, states TEXT NOT NULL);
+    pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS intents (
+    pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS attempts (
+    pipeline TEXT NOT NULL, place TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, place));
 CREATE TABLE IF NOT EXISTS letters (
     pipeline TEXT NOT NULL, source TEXT NOT NULL, ordinal INTEGER NOT NULL, node TEXT NOT NULL,
     error TEXT NOT NULL, message TEXT NOT NULL, record TEXT NOT NULL, run_id TEXT NOT NULL,
@@ -58,7 +72,8 @@ class SqliteStore(Store):
     """A store in `folder`/state.db; the folder is made when something is kept there."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = Path(folder) / "state.db"
+        self.folder = Path(folder)
+        self.path = self.folder / "state.db"
         self._connection: sqlite3.Connection | None = None
         self._lock = Lock()
 
@@ -141,35 +156,97 @@ class SqliteStore(Store):
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
+    # ---- leases ---------------------------------------------------------------------------------
+
+    def lease(
+        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
+    ) -> int:
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT holder, generation, until FROM leases WHERE pipeline = ?", (pipeline,)
+            ).fetchone()
+            other, generation, ends = row or ("", 0, 0.0)
+            if other and ends > now and alive(other):
+                raise lease_taken(pipeline, other)
+            connection.execute(
+                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)",
+                (pipeline, holder, generation + 1, until),
+            )
+            return int(generation) + 1
+
+    def renew(self, pipeline: str, generation: int, until: float) -> None:
+        with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
+            connection.execute("UPDATE leases SET until = ? WHERE pipeline = ?", (until, pipeline))
+
+    def release(self, pipeline: str, generation: int) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE leases SET holder = '' WHERE pipeline = ? AND generation = ?",
+                (pipeline, generation),
+            )
+
+    # ---- progress -------------------------------------------------------------------------------
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        return self._one("SELECT checkpoint FROM checkpoints WHERE pipeline = ?", pipeline)
+
+    def intent(self, pipeline: str) -> Checkpoint | None:
+        return self._one("SELECT checkpoint FROM intents WHERE pipeline = ?", pipeline)
+
+    def _one(self, query: str, pipeline: str) -> Checkpoint | None:
+        rows = self._rows(query, (pipeline,))
+        return Checkpoint.from_json(rows[0][0]) if rows else None
+
     def save(
         self,
         checkpoint: Checkpoint,
         letters: Sequence[DeadLetter] = (),
         keys: Sequence[IndexedKey] = (),
+        closed: Sequence[DeadLetter] = (),
     ) -> None:
         with self._transaction() as connection:
-            connection.executemany(_PUT_LETTER, map(astuple, letters))
-            connection.executemany(
-                "INSERT INTO record_keys (pipeline, run_id, source, ordinal, key) "
-                "VALUES (?, ?, ?, ?, ?)",
-                map(astuple, keys),
-            )
+            _fence(connection, checkpoint.pipeline, checkpoint.generation)
+            _keep(connection, letters, keys)
+            _drop(connection, closed)
+            _end_attempts(connection, checkpoint.pipeline)
             connection.execute(
-                "INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)",
-                (
-                    checkpoint.pipeline,
-                    checkpoint.run_id,
-                    checkpoint.epoch,
-                    json.dumps(dict(checkpoint.positions)),
-                    json.dumps(dict(checkpoint.states)),
-                ),
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
+                (checkpoint.pipeline, checkpoint.epoch, checkpoint.to_json()),
             )
 
-    def checkpoint(self, pipeline: str) -> Checkpoint | None:
-        rows = self._rows("SELECT * FROM checkpoints WHERE pipeline = ?", (pipeline,))
-        for name, run_id, epoch, positions, states in rows:
-            return Checkpoint(name, run_id, epoch, json.loads(positions), json.loads(states))
-        return None
+    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
+        with self._transaction() as connection:
+            _keep(connection, letters, keys)
+
+    def forget(self, pipeline: str, generation: int) -> None:
+        with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
+            _end_attempts(connection, pipeline)
+            connection.execute("DELETE FROM checkpoints WHERE pipeline = ?", (pipeline,))
+
+    def put_intent(self, checkpoint: Checkpoint) -> None:
+        with self._transaction() as connection:
+            _fence(connection, checkpoint.pipeline, checkpoint.generation)
+            connection.execute(
+                "INSERT OR REPLACE INTO intents VALUES (?, ?, ?)",
+                (checkpoint.pipeline, checkpoint.epoch, checkpoint.to_json()),
+            )
+
+    def attempt(self, pipeline: str, generation: int, place: str) -> int:
+        with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
+            (count,) = connection.execute(
+                "INSERT INTO attempts VALUES (?, ?, 1) "
+                "ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+                (pipeline, place),
+            ).fetchone()
+            return int(count)
+
+    def attempts(self, pipeline: str) -> Mapping[str, int]:
+        return dict(self._rows("SELECT place, count FROM attempts WHERE pipeline = ?", (pipeline,)))
+
+    # ---- letters, reports, keys -----------------------------------------------------------------
 
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
         rows = self._rows(
@@ -181,18 +258,13 @@ class SqliteStore(Store):
 
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         with self._transaction() as connection:
-            done = connection.executemany(
-                "DELETE FROM letters "
-                "WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ?",
-                [letter.identity for letter in letters],
-            )
-            return done.rowcount
+            return _drop(connection, letters)
 
-    def settle_letters(self, pipeline: str, run_id: str, sources: Iterable[str]) -> int:
+    def settle_letters(self, pipeline: str, before: float, sources: Iterable[str]) -> int:
         with self._transaction() as connection:
             done = connection.executemany(
-                "DELETE FROM letters WHERE pipeline = ? AND run_id <> ? AND source = ?",
-                [(pipeline, run_id, source) for source in sources],
+                "DELETE FROM letters WHERE pipeline = ? AND last < ? AND source = ?",
+                [(pipeline, before, source) for source in sources],
             )
             return done.rowcount
 
@@ -223,3 +295,31 @@ class SqliteStore(Store):
             (key, pipeline, pipeline),
         )
         return [IndexedKey(*row) for row in rows]
+
+
+def _fence(connection: sqlite3.Connection, pipeline: str, generation: int) -> None:
+    row = connection.execute(
+        "SELECT generation FROM leases WHERE pipeline = ?", (pipeline,)
+    ).fetchone()
+    if row is None or row[0] != generation:
+        raise FencedError(pipeline)
+
+
+def _keep(
+    connection: sqlite3.Connection, letters: Sequence[DeadLetter], keys: Sequence[IndexedKey]
+) -> None:
+    connection.executemany(_PUT_LETTER, map(astuple, letters))
+    connection.executemany("INSERT INTO record_keys VALUES (?, ?, ?, ?, ?)", map(astuple, keys))
+
+
+def _drop(connection: sqlite3.Connection, letters: Iterable[DeadLetter]) -> int:
+    done = connection.executemany(
+        "DELETE FROM letters WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ?",
+        [letter.identity for letter in letters],
+    )
+    return done.rowcount
+
+
+def _end_attempts(connection: sqlite3.Connection, pipeline: str) -> None:
+    connection.execute("DELETE FROM intents WHERE pipeline = ?", (pipeline,))
+    connection.execute("DELETE FROM attempts WHERE pipeline = ?", (pipeline,))

@@ -1,0 +1,264 @@
+"""How an epoch becomes durable, and how a run finds out where the one before it stopped.
+
+The checkpoint is the only thing that says how far a pipeline has come. Whoever keeps it decides
+when an epoch has happened: the one transactional output if there is exactly one, otherwise the
+store. Outputs that can be cut back give a mark that the checkpoint holds; several transactional
+outputs are brought to agree by an intent and a spooled copy of what they are about to commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from .components import Input, Stage, TransactionalOutput
+from .errors import RunError
+from .holder import alive, this_process
+from .spool import Spool
+from .store import Checkpoint, DeadLetter, IndexedKey, Store
+
+if TYPE_CHECKING:
+    from .batch import Batch
+    from .nodes import NodeRun
+    from .schedule import Clock
+
+__all__ = ["LEASE_SECONDS", "Delivery"]
+
+LEASE_SECONDS = 60.0
+"""How long a lease is good for unless it is renewed; a dead holder on this machine is noticed at
+once."""
+
+
+@dataclass
+class Pending:
+    """What an epoch leaves for its commit."""
+
+    letters: Sequence[DeadLetter] = ()
+    keys: Sequence[IndexedKey] = ()
+    closed: Sequence[DeadLetter] = ()
+
+
+class Delivery:
+    """The commits and the recovery of one run."""
+
+    def __init__(
+        self,
+        pipeline: str,
+        run_id: str,
+        store: Store,
+        clock: Clock,
+        nodes: Mapping[str, NodeRun],
+        config_hash: str = "",
+        spool_folder: Path | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.run_id = run_id
+        self.store = store
+        self.clock = clock
+        self.nodes = nodes
+        self.config_hash = config_hash
+        self.generation = 0
+        self.start = Checkpoint(pipeline, run_id, 0, started=clock.now())
+        self.resumed = False
+        self.notes: list[str] = []
+        self._renew_at = 0.0
+        self._spool_folder = spool_folder
+        self._spool: Spool | None = None
+
+    # ---- before the run -------------------------------------------------------------------------
+
+    def lease(self) -> None:
+        """Be the only run of this pipeline; raises LeaseTakenError when there is another."""
+        now = self.clock.now()
+        self.generation = self.store.lease(
+            self.pipeline, this_process(), now, now + LEASE_SECONDS, alive
+        )
+
+    def renew(self) -> None:
+        """Keep the lease; cheap enough to be called with every batch."""
+        now = self.clock.now()
+        if now >= self._renew_at:
+            self._renew_at = now + LEASE_SECONDS / 4
+            self.store.renew(self.pipeline, self.generation, now + LEASE_SECONDS)
+
+    def close(self) -> None:
+        """Let go of what belongs to this process; the lease is kept."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def release(self) -> None:
+        """Give the lease back."""
+        if self.generation:
+            self.store.release(self.pipeline, self.generation)
+
+    def recover(self, *, fresh: bool = False) -> Checkpoint:
+        """With every component open, find out where to start: outputs are cut back to there, stages
+        get their states back. The checkpoint to start from is returned and kept in `start`."""
+        found = self._latest()
+        epoch = found.epoch if found is not None else 0
+        if fresh:
+            self.store.forget(self.pipeline, self.generation)
+            found = None
+        if found is not None and not found.finished and self._can_resume():
+            self.resumed = True
+            start = found
+            if found.config_hash != self.config_hash:
+                self.notes.append(
+                    "the pipeline has changed since the run that is resumed; what that run did "
+                    "stays as it is (--fresh starts over)"
+                )
+        else:
+            start = self._onward(found)
+        self.start = replace(start, epoch=epoch, run_id=self.run_id, generation=self.generation)
+        for node in self._outputs():
+            node.resume(start.marks.get(node.name), epoch)
+        for node in self._stages():
+            if node.name in start.states:
+                cast(Stage, node.component).restore(start.states[node.name])
+        return self.start
+
+    def _latest(self) -> Checkpoint | None:
+        """The checkpoint that counts. A single transactional output's own outweighs the store's
+        copy: the two differ when a run died in between, or when the output was put back."""
+        parties = self._transactional()
+        ours = self.store.checkpoint(self.pipeline)
+        intent = self.store.intent(self.pipeline)
+        if intent is not None and len(parties) > 1:
+            return self._finish_intent(intent)
+        if len(parties) != 1:
+            return ours
+        output = cast(TransactionalOutput, parties[0].component)
+        theirs: Checkpoint | None = parties[0].guarded(lambda: output.checkpoint(self.pipeline))
+        if ours is None or (theirs is not None and theirs.epoch != ours.epoch):
+            return theirs
+        if theirs is None and not ours.finished:
+            self.notes.append(f"{parties[0].name} knows nothing of the run before; starting over")
+            return replace(self.start, epoch=ours.epoch, finished=True)
+        return ours
+
+    def _finish_intent(self, intent: Checkpoint) -> Checkpoint:
+        """A run died while its outputs were committing: give those that are behind what it had
+        spooled for them."""
+        spool = self._make_spool()
+        settled = replace(intent, generation=self.generation)
+        for node in self._transactional():
+            output = cast(TransactionalOutput, node.component)
+            theirs = output.checkpoint(self.pipeline)
+            if theirs is None or theirs.epoch < intent.epoch:
+                for batch in spool.read(intent.epoch, node.name):
+                    output.write(batch)
+                self._commit_to(node, settled)
+        self.store.save(settled)
+        spool.clear()
+        return settled
+
+    def _can_resume(self) -> bool:
+        for node in self._inputs():
+            if cast(Input, node.component).capability == "ephemeral":
+                self.notes.append(f"{node.name} cannot be read again; the run starts over")
+                return False
+        return True
+
+    def _onward(self, found: Checkpoint | None) -> Checkpoint:
+        """Where a new run starts: a finite input at its start, a log after its last position."""
+        if found is None:
+            return self.start
+        logs = [node.name for node in self._inputs() if not cast(Input, node.component).finite]
+        kept = [
+            source
+            for source in found.positions
+            if any(source == name or source.startswith(f"{name}/") for name in logs)
+        ]
+        return replace(
+            self.start,
+            positions={source: found.positions[source] for source in kept},
+            ordinals={source: found.ordinals[source] for source in kept},
+        )
+
+    # ---- at the end of an epoch -----------------------------------------------------------------
+
+    def commit(self, checkpoint: Checkpoint, pending: Pending, *, complete: bool) -> Checkpoint:
+        """Make an epoch happen. The order of these lines is the promise; see DELIVERY 4.2."""
+        marks = {}
+        for node in self._outputs():
+            mark = node.prepare(checkpoint.epoch)
+            if mark is not None:
+                marks[node.name] = mark
+        states = {node.name: cast(Stage, node.component).snapshot() for node in self._stages()}
+        checkpoint = replace(
+            checkpoint,
+            generation=self.generation,
+            marks=marks,
+            states={name: state for name, state in states.items() if state is not None},
+            ended=complete,
+            config_hash=self.config_hash,
+        )
+        parties = self._transactional()
+        if len(parties) == 1:
+            # Letters first: they are keyed, so a repeat overwrites them, and they must not be
+            # missing when the output has moved on.
+            if pending.letters or pending.keys:
+                self.store.keep(pending.letters, pending.keys)
+            self._commit_to(parties[0], checkpoint)
+            self.store.save(checkpoint, closed=pending.closed)
+        elif parties:
+            self.store.keep(pending.letters, pending.keys)
+            self._make_spool().seal(checkpoint.epoch)
+            self.store.put_intent(checkpoint)
+            for node in parties:
+                self._commit_to(node, checkpoint)
+            self.store.save(checkpoint, closed=pending.closed)
+            self._make_spool().clear()
+        else:
+            self.store.save(checkpoint, pending.letters, pending.keys, pending.closed)
+        if complete:
+            for node in self._outputs():
+                node.finish()
+            checkpoint = replace(checkpoint, finished=True)
+            self.store.save(checkpoint)
+        return checkpoint
+
+    @property
+    def spools(self) -> bool:
+        """Whether what is written must be kept until every transactional output has it."""
+        return len(self._transactional()) > 1
+
+    def spool(self, node: NodeRun, batch: Batch) -> None:
+        """Keep a copy of what a transactional output was given."""
+        if node.component.delivery == "transactional":  # type: ignore[attr-defined]
+            self._make_spool().write(node.name, batch)
+
+    def attempt(self, place: str) -> int:
+        """Note durably that something is tried; how often it was since the last checkpoint."""
+        return self.store.attempt(self.pipeline, self.generation, place)
+
+    def _commit_to(self, node: NodeRun, checkpoint: Checkpoint) -> None:
+        output = cast(TransactionalOutput, node.component)
+        node.guarded(lambda: output.commit(checkpoint))
+
+    def _make_spool(self) -> Spool:
+        if self._spool is None:
+            if self._spool_folder is None:
+                raise RunError(
+                    "several transactional outputs need a state folder to agree",
+                    where=self.pipeline,
+                    hint="give the run a store with a folder",
+                )
+            self._spool = Spool(self._spool_folder)
+        return self._spool
+
+    # ---- nodes ----------------------------------------------------------------------------------
+
+    def _inputs(self) -> list[NodeRun]:
+        return [node for node in self.nodes.values() if node.role == "input"]
+
+    def _outputs(self) -> list[NodeRun]:
+        return [node for node in self.nodes.values() if node.role == "output" and not node.off]
+
+    def _stages(self) -> list[NodeRun]:
+        return [node for node in self.nodes.values() if node.is_stage]
+
+    def _transactional(self) -> list[NodeRun]:
+        return [node for node in self._outputs() if node.component.delivery == "transactional"]  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+"""Who holds a lease, and whether that process still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+__all__ = ["alive", "this_process"]
+
+
+def this_process() -> str:
+    """A name for this process that no later one can have: "host, process 4711, started 123456"."""
+    pid = os.getpid()
+    return f"{socket.gethostname()}, process {pid}, started {_started(pid)}"
+
+
+def alive(holder: str) -> bool:
+    """Whether the process of that name may still be running. One on another machine may."""
+    try:
+        host, process, started = holder.split(", ")
+        pid = int(process.removeprefix("process "))
+    except ValueError:
+        return True
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, as somebody else
+    return started in ("started unknown", f"started {_started(pid)}")
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks; process ids are used again, this is not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            # The command may hold spaces and brackets, so count from its end.
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "unknown"
