@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,7 @@ class Distribution:
     state: str = "found"  # found, loaded, disabled or broken
     reason: str = ""
     names: dict[str, list[str]] = field(default_factory=dict)
+    hooks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,9 @@ class Plugins:
             return {"what": what, "hint": f"it comes with {owner}: pip install {owner}"}
         near = nearest(name, self.names(kind)) or nearest(name.rpartition("/")[2], self.names(kind))
         hint = f"did you mean {near!r}?" if near else f"see `penstock list {kind}s`"
+        broken = [one.name for one in (self._known or {}).values() if one.state == "broken"]
+        if broken:
+            hint += f"; or mend {' and '.join(broken)}, see `penstock plugins`"
         return {"what": what, "hint": hint}
 
     # ---- discovery ------------------------------------------------------------------------------
@@ -175,7 +179,8 @@ class Plugins:
         if not self._discover:
             return
         for one in entry_points():
-            self._known[f"{one.name}/{one.entry}"] = one
+            if self._known.setdefault(f"{one.name}/{one.entry}", one) is not one:
+                continue  # installed twice, as in place and in an environment: the first counts
             if one.name in self._disabled or one.entry in self._disabled:
                 one.state, one.reason = "disabled", "by PENSTOCK_DISABLE"
                 continue
@@ -186,7 +191,9 @@ class Plugins:
         try:
             module = import_module(one.module)
             self._add(one, module)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             one.state = "broken"
             one.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -195,6 +202,7 @@ class Plugins:
         self._known[f"{one.name}/{one.entry}"] = one
         self._check_hooks(one, plugin)
         self._manager.register(plugin, name=f"{one.name}/{one.entry}")
+        one.hooks = [hook.name for hook in self._manager.get_hookcallers(plugin) or ()]
         one.state = "loaded"
         self._sources[id(plugin)] = one
 
@@ -219,14 +227,16 @@ class Plugins:
         hook = getattr(self._manager.hook, PROVIDERS[kind])
         for implementation in hook.get_hookimpls():
             one = self._sources[id(implementation.plugin)]
-            for name, target in self._answers(one, implementation):
-                one.names.setdefault(kind, []).append(name)
+            answers = self._answers(one, implementation)
+            if answers:
+                one.names[kind] = [name for name, _ in answers]
+            for name, target in answers:
                 found.setdefault(name, []).append(
                     Provided(kind, name, target, one.name, one.version)
                 )
         return found
 
-    def _answers(self, one: Distribution, implementation: Any) -> Iterable[tuple[str, Any]]:
+    def _answers(self, one: Distribution, implementation: Any) -> Sequence[tuple[str, Any]]:
         try:
             return list(dict(implementation.function()).items())
         except (Exception, SystemExit) as error:
