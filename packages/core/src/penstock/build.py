@@ -26,7 +26,7 @@ from .store import MemoryStore, Store
 if TYPE_CHECKING:
     from .schedule import Clock
 
-__all__ = ["Pipeline", "build", "load_pipeline", "pipeline_of"]
+__all__ = ["Pipeline", "build", "load_beside", "load_pipeline", "pipeline_of"]
 
 _BASES: Mapping[str, type] = {
     "input": Input,
@@ -328,7 +328,7 @@ class _Builder:
             provided = self.plugins.find(component.role, component.use)
             return provided.load(), provided.plugin, provided.version
         if self.spec.directory is not None:
-            found = _load_beside(component.use, self.spec.directory)
+            found = load_beside(component.use, self.spec.directory)
         else:
             found = load(component.use)
         base = _BASES.get(component.role)
@@ -442,7 +442,7 @@ def _once(problems: Sequence[Problem], missing: Sequence[PluginError]) -> Iterat
         yield Problem(error.what, error.where or "", None, error.hint)
 
 
-def _load_beside(use: str, directory: Path) -> Any:
+def load_beside(use: str, directory: Path) -> Any:
     """Import "module:attribute" with the pipeline's folder first on the path, for this import."""
     import sys
 

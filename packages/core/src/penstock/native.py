@@ -9,13 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .errors import nearest
 from .options import Duration, component, option, read_options
 from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 
-__all__ = ["SECTIONS", "EpochOptions", "NativeDialect"]
+__all__ = [
+    "SECTIONS",
+    "EpochOptions",
+    "NativeDialect",
+    "ReservedOptions",
+    "RetryOptions",
+    "reserved_keys",
+]
 
 SECTIONS = (
     "name",
@@ -41,27 +48,39 @@ class EpochOptions:
 
 
 @component
-class _Reserved:
-    """The reserved keys, checked as options are."""
+class RetryOptions:
+    """How often a failing record is tried again, and how long to wait before."""
+
+    tries: int = option(help="How often.")
+    delay: Duration = option(help="First pause; it doubles with every try.", default=0.1)
+
+
+@component
+class ReservedOptions:
+    """The keys that mean the same in every component, checked as options are."""
 
     use: str = option(help="What the component is: a name, or 'package.module:attribute'.")
-    description: str = option(help="For people.", default="")
-    on_error: str = option(help="What becomes of a failing record.", default="collect")
-    retry: int | dict[str, Any] = option(
-        help="How often a failing record is tried again.", default=0
+    description: str = option(help="What it is for, for people.", default="")
+    on_error: Literal["collect", "skip", "stop", "retry"] = option(
+        help="What becomes of a failing record: collect sets it aside, skip drops it, "
+        "stop ends the run.",
+        default="collect",
+    )
+    retry: int | RetryOptions = option(
+        help="How often a failing record is tried again, or a mapping of tries and delay.",
+        default=0,
     )
     timeout: Duration | None = option(help="Longest time for one batch.", default=None)
     optional: bool = option(help="Go on without the component when it fails.", default=False)
     key: str | None = option(help="Field to index the records read by.", default=None)
 
 
-@component
-class _Retry:
-    tries: int = option(help="How often.")
-    delay: Duration = option(help="First pause; it doubles.", default=0.1)
-
-
-_ON_ERROR = ("collect", "skip", "stop")
+def reserved_keys(kind: str) -> tuple[str, ...]:
+    """The keys of `ReservedOptions` that a component of this kind may have."""
+    if kind not in ROLES:
+        return ("use", "description")
+    keys = RESERVED if kind in ("input", "output") else RESERVED[:-1]
+    return (*keys, "key") if kind == "input" else keys
 
 
 class NativeDialect:
@@ -84,7 +103,7 @@ class _Reader:
     def pipeline(self) -> PipelineSpec:
         document = self.document
         for key in document.data:
-            if key not in SECTIONS and not _hidden(key):
+            if key not in SECTIONS and key != "$schema" and not _hidden(key):
                 near = nearest(str(key), SECTIONS)
                 hint = f"did you mean {near!r}?" if near else f"there are {', '.join(SECTIONS)}"
                 self.wrong("no such section", key, hint=hint)
@@ -144,9 +163,9 @@ class _Reader:
             return ComponentSpec(name, role, "", path=path)
         reserved = {key: entry[key] for key in entry if key in RESERVED}
         options = {key: entry[key] for key in entry if key not in RESERVED and not _hidden(key)}
-        if role == "input" and "key" in options and options.get("use") != "stream":
+        if role == "input" and "key" in options:
             reserved["key"] = options.pop("key")
-        values, problems = read_options(_Reserved, reserved)
+        values, problems = read_options(ReservedOptions, reserved)
         for problem in problems:
             where = problem.path.split(".")
             if where == ["use"] and "use" not in entry:
@@ -175,24 +194,12 @@ class _Reader:
     ) -> Settings:
         settings = Settings(key=values.get("key"), timeout=values.get("timeout"))
         settings.optional = values.get("optional", False)
-        settings.on_error = on_error = values.get("on_error", "collect")
-        if on_error == "retry":  # the old spelling of `retry: 3`
+        settings.on_error = values.get("on_error", "collect")
+        if settings.on_error == "retry":  # the old spelling of `retry: 3`
             settings.on_error, settings.retry = "collect", 3
-        elif on_error not in _ON_ERROR:
-            near = nearest(on_error, _ON_ERROR)
-            self.wrong(
-                f"must be 'collect', 'skip', 'stop' or 'retry', got {on_error!r}",
-                *path,
-                "on_error",
-                hint=f"did you mean {near!r}?" if near else None,
-            )
         retry = values.get("retry", 0)
-        if isinstance(retry, dict):
-            made, problems = read_options(_Retry, retry)
-            for problem in problems:
-                self.wrong(problem.what, *path, "retry", problem.path, hint=problem.hint)
-            settings.retry = made.get("tries", 0)
-            settings.retry_delay = made.get("delay", settings.retry_delay)
+        if isinstance(retry, RetryOptions):
+            settings.retry, settings.retry_delay = retry.tries, retry.delay
         elif retry:
             settings.retry = retry
         if settings.retry < 0:
