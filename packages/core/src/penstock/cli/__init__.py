@@ -44,17 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # It was closed before we started. The next file to be opened, as the state, would take its
         # number and get what signal handlers write there.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
-        return EXIT_OK
     try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_overview(), flush=True)
+            return EXIT_OK
         parser = _Parser(prog="penstock", description=_ABOUT, add_help=False)
         _top_arguments(parser)
         name, rest = _split(parser, argv)
         if name is None:
-            return 0
+            return EXIT_OK
+        _never_fail_to_print(name)
         command = _command(name)
-        sub = _Parser(prog=f"penstock {name}", description=_sentence(command.HELP))
+        about = getattr(command, "HELP", "") or getattr(command, "help", "")
+        sub = _Parser(prog=f"penstock {name}", description=_sentence(about))
         command.arguments(sub)
         options = sub.parse_args(rest)
         code: int = command.run(options)
@@ -123,9 +125,10 @@ def _command(name: str) -> Any:
         return import_module(f"{__name__}.{'list_' if name == 'list' else name}")
     from ..plugins import Plugins
 
-    provided = Plugins().names("command")
+    plugins = Plugins()
+    provided = plugins.names("command")
     if name in provided:
-        return Plugins().find("command", name).load()
+        return plugins.find("command", name).load()
     from ..errors import nearest
 
     near = nearest(name, [*COMMANDS, *provided])
@@ -134,6 +137,15 @@ def _command(name: str) -> Any:
         where="penstock",
         hint=f"did you mean {near!r}?" if near else "see `penstock --help`",
     )
+
+
+def _never_fail_to_print(name: str) -> None:
+    """On a terminal that lacks a character, show an escape instead of ending with an error.
+
+    Not in `run`: what it prints may be data, which must not be changed.
+    """
+    if name != "run" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def common_arguments(parser: argparse.ArgumentParser, *, pipeline: bool = True) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from typing import Any
 
+from ..build import Pipeline
+from ..errors import ConnectError, RunError
+from ..graph import Graph
 from . import common_arguments
 from .loading import load
+from .showing import print_json
 
 HELP = "say what is wrong with a pipeline without running it"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
+    parser.add_argument("--engine", help="check with this engine instead of the file's")
     parser.add_argument(
         "--connect", action="store_true", help="also open every component, as a run does first"
     )
@@ -24,19 +29,80 @@ def run(options: Any) -> int:
     graph = pipeline.graph()
     opened = []
     if options.connect:
-        one = pipeline.start(graph=graph)
-        one.try_open()
+        _try_open(pipeline, graph)
         opened = list(graph.nodes)
+    printed = _printed(graph, pipeline.spec.components)
     if options.json:
-        found = {
-            "pipeline": pipeline.name,
-            "nodes": list(graph.nodes),
-            "opened": opened,
-            "warnings": pipeline.warnings,
-        }
-        print(json.dumps(found, indent=2))
+        print_json(
+            {
+                "pipeline": pipeline.name,
+                "nodes": list(graph.nodes),
+                "opened": opened,
+                "warnings": pipeline.warnings,
+                "printed": printed,
+                "deliveries": list(_deliveries(graph)),
+            }
+        )
         return 0
     for warning in pipeline.warnings:
         print(f"warning: {warning}")
-    print(f"{pipeline.name}: {len(graph.nodes)} nodes, nothing wrong")
+    if printed:
+        print(f"no output follows {' and '.join(printed)}: the records are printed")
+    for one in _deliveries(graph):
+        print(
+            f"{one['input']} -> {one['output']}: {one['capability']} input, "
+            f"{one['delivery']} output; when a run is cut off, {one['cut_off']}"
+        )
+    print(
+        f"{pipeline.name}: {len(graph.nodes)} nodes, nothing wrong"
+        + (", everything opens" if opened else "")
+    )
     return 0
+
+
+def _try_open(pipeline: Pipeline, graph: Graph) -> None:
+    try:
+        pipeline.start(graph=graph).try_open()
+    except RunError as error:
+        raise ConnectError(error.what, where=error.where, hint=error.hint) from error
+
+
+def _printed(graph: Graph, declared: Any) -> list[str]:
+    """The nodes whose records are printed because no output was declared for them."""
+    added = [node.name for node in graph.of_role("output") if node.name not in declared]
+    return [before for name in added for before in graph.predecessors[name]]
+
+
+def _deliveries(graph: Graph) -> Iterator[dict[str, str]]:
+    """What may be promised for each input and output that a record passes between."""
+    for start in graph.of_role("input"):
+        for end in graph.of_role("output"):
+            if end.name in _reached(graph, start.name):
+                capability = getattr(start.component, "capability", "replayable")
+                delivery = getattr(end.component, "delivery", "append")
+                yield {
+                    "input": start.name,
+                    "output": end.name,
+                    "capability": capability,
+                    "delivery": delivery,
+                    "cut_off": _cut_off(capability, delivery),
+                }
+
+
+def _reached(graph: Graph, name: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for after in graph.successors[waiting.pop()]:
+            if after not in found:
+                found.add(after)
+                waiting.append(after)
+    return found
+
+
+def _cut_off(capability: str, delivery: str) -> str:
+    if capability == "ephemeral":
+        return "records that were read and not yet written are lost"
+    if delivery == "append":
+        return "no record is lost and some may be written again"
+    return "no record is lost, and writing one again changes nothing"

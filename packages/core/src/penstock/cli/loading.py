@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..build import Pipeline, load_pipeline
-from ..errors import UsageError
+from ..dialect import read_document, read_spec
+from ..errors import PenstockError, UsageError
 from ..plugins import Plugins
 from ..stores.sqlite import SqliteStore
 
-__all__ = ["DEFAULT_FILES", "find_file", "load", "plugins_of", "store_of"]
+__all__ = [
+    "DEFAULT_FILES",
+    "STATE",
+    "Past",
+    "find_file",
+    "load",
+    "past_arguments",
+    "past_of",
+    "plugins_of",
+    "store_of",
+]
 
 DEFAULT_FILES = ("penstock.yaml", "penstock.yml", "penstock.toml", "penstock.json")
 """The names looked for when no file is given."""
+
+STATE = ".penstock"
+"""The state folder, beside the pipeline file."""
 
 
 def plugins_of(options: Any) -> Plugins:
@@ -26,16 +42,18 @@ def plugins_of(options: Any) -> Plugins:
 
 def find_file(given: str | None) -> Path:
     """The pipeline file that is meant."""
-    if given is not None:
-        return Path(given)
-    for name in DEFAULT_FILES:
-        if Path(name).is_file():
-            return Path(name)
+    found = Path(given) if given is not None else _default_file()
+    if found is not None:
+        return found
     raise UsageError(
         f"no pipeline given and no {', '.join(DEFAULT_FILES[:-1])} or {DEFAULT_FILES[-1]} here",
         where="penstock",
         hint="name the file",
     )
+
+
+def _default_file() -> Path | None:
+    return next((Path(name) for name in DEFAULT_FILES if Path(name).is_file()), None)
 
 
 def load(options: Any) -> Pipeline:
@@ -52,4 +70,59 @@ def store_of(options: Any, file: Path | None = None) -> SqliteStore:
     """The state that --state names, or the one beside the pipeline."""
     if getattr(options, "state", None):
         return SqliteStore(Path(options.state))
-    return SqliteStore((file or find_file(options.pipeline)).absolute().parent / ".penstock")
+    return SqliteStore((file or find_file(options.pipeline)).absolute().parent / STATE)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was left behind by the runs of one pipeline: its store and the name it has there.
+
+    `name` is None when every pipeline of the folder is meant.
+    """
+
+    store: SqliteStore
+    name: str | None
+    file: Path | None
+
+
+def past_of(options: Any) -> Past:
+    """Where the runs of a pipeline left what they kept. The file need not build, nor be there:
+    only its folder and the pipeline's name count."""
+    file = Path(options.pipeline) if options.pipeline else _default_file()
+    if file is None:
+        folder = Path(options.state) if options.state else Path(STATE)
+        _must_exist(folder)
+        return Past(SqliteStore(folder), None, None)
+    store = store_of(options, file)
+    _must_exist(store.path.parent)
+    return Past(store, _name_in(file, options), file)
+
+
+def past_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `past_of` reads."""
+    parser.add_argument(
+        "pipeline",
+        nargs="?",
+        help="pipeline file (default: the one in this folder, or all that kept state here)",
+    )
+    parser.add_argument(
+        "--state", metavar="FOLDER", help="look here (default: .penstock beside the file)"
+    )
+
+
+def _must_exist(folder: Path) -> None:
+    if not (folder / "state.db").is_file():
+        raise UsageError(
+            "nothing is kept here",
+            where=str(folder),
+            hint="run the pipeline first, or choose a folder with --state",
+        )
+
+
+def _name_in(file: Path, options: Any) -> str:
+    """The pipeline's name as its runs knew it; for a file that cannot be read, the file's."""
+    try:
+        plugins = plugins_of(options)
+        return read_spec(read_document(file, plugins), plugins).name
+    except PenstockError:
+        return file.stem

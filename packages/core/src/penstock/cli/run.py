@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from typing import Any
 
@@ -13,6 +12,8 @@ from ..journal import Report
 from ..runs import Display, Run
 from . import common_arguments
 from .loading import find_file, load, store_of
+from .showing import print_json
+from .signals import Draining
 
 HELP = "run a pipeline"
 
@@ -56,8 +57,7 @@ def run(options: Any) -> int:
             max_seconds=options.max_seconds,
         )
         one.warnings.extend(pipeline.warnings)
-        signals = _Signals(one)
-        with signals:
+        with Draining(one) as signals:
             report = one.execute()
     finally:
         store.close()
@@ -70,9 +70,7 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
     ):
         raise BrokenPipeError
     if options.json:
-        import json
-
-        print(json.dumps(report.to_dict(), indent=2, default=str))
+        print_json(report.to_dict())
     elif options.quiet:
         if report.error:
             print(report.error, file=sys.stderr)
@@ -93,29 +91,3 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
     if one.error is not None:
         return getattr(one.error, "exit_code", EXIT_FAILED)
     return report.exit_code
-
-
-class _Signals:
-    """Let the first Ctrl-C or SIGTERM drain the run and the second one end it at once."""
-
-    def __init__(self, one: Run) -> None:
-        self.run = one
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _: object) -> None:
-        if self.received is not None:
-            # Threads may hang in a client; nothing but leaving at once keeps the promise.
-            os.write(2, b"penstock: stopped at once\n")
-            os._exit(128 + number)
-        self.received = number
-        os.write(2, b"penstock: finishing what was read; once more to stop at once\n")
-        self.run.stop("interrupted")

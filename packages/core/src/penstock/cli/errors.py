@@ -1,0 +1,199 @@
+"""`penstock errors`: the dead letters of a pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..store import DeadLetter, decode_record
+from . import common_arguments
+from .loading import Past, past_arguments, past_of
+from .showing import confirm, fitting, plain, print_json, table, when
+
+HELP = "show records that were set aside"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    past_arguments(parser)
+    which = parser.add_argument_group("which records")
+    which.add_argument("--node", metavar="NAME", help="only those that failed at this node")
+    which.add_argument("--error", metavar="CLASS", help="only those with this error")
+    which.add_argument("--source", metavar="NAME", help="only those read from this source")
+    which.add_argument("--run", metavar="ID", help="only those of this run")
+    which.add_argument(
+        "--record",
+        action="append",
+        metavar="SOURCE:ORDINAL[@NODE]",
+        help="only this one; may be repeated",
+    )
+    what = parser.add_argument_group("what to do with them").add_mutually_exclusive_group()
+    what.add_argument(
+        "--all", action="store_true", help="list each; without it, like ones in groups"
+    )
+    what.add_argument(
+        "--show", metavar="SOURCE:ORDINAL[@NODE]", help="show one with everything known"
+    )
+    what.add_argument(
+        "--export", metavar="FILE", help="write them as JSON lines; - is standard output"
+    )
+    what.add_argument("--drop", action="store_true", help="forget them, after asking")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    common_arguments(parser, pipeline=False)
+
+
+def run(options: Any) -> int:
+    past = past_of(options)
+    try:
+        letters = _chosen(past, options)
+        if options.drop:
+            return _drop(past, letters, yes=options.yes)
+        if options.export:
+            return _export(letters, options.export)
+        if options.json:
+            print_json(list(map(_as_json, letters)))
+        elif options.show:
+            print("\n\n".join(map(_whole, letters)))
+        elif not letters:
+            print("no dead letters")
+        elif options.all:
+            print(_each(letters))
+        else:
+            print(_groups(letters))
+        return 0
+    finally:
+        past.store.close()
+
+
+# ---- which --------------------------------------------------------------------------------------
+
+
+def name_of(letter: DeadLetter) -> str:
+    """What a person calls a letter: "orders:17@tidy"."""
+    return f"{letter.source}:{letter.ordinal}@{letter.node}"
+
+
+def _chosen(past: Past, options: Any) -> list[DeadLetter]:
+    letters = [
+        letter
+        for letter in past.store.letters(past.name, options.run)
+        if options.node in (None, letter.node)
+        and options.error in (None, letter.error)
+        and options.source in (None, letter.source)
+    ]
+    wanted = options.record or ([options.show] if options.show else None)
+    if wanted is None:
+        return letters
+    found = []
+    for name in wanted:
+        matching = [one for one in letters if name in (name_of(one), f"{one.source}:{one.ordinal}")]
+        if not matching:
+            raise UsageError(
+                f"no dead letter {name!r}",
+                where="penstock errors",
+                hint="--all lists those that there are",
+            )
+        found.extend(matching)
+    return found
+
+
+# ---- what to show -------------------------------------------------------------------------------
+
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_DIGITS = re.compile(r"\d+(?:\.\d+)?")
+
+
+def shape_of(message: str) -> str:
+    """A message without what differs from record to record: quoted values and numbers."""
+    return _DIGITS.sub("…", _QUOTED.sub("…", message))
+
+
+def _groups(letters: Sequence[DeadLetter]) -> str:
+    groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        groups.setdefault((letter.node, letter.error, shape_of(letter.message)), []).append(letter)
+    rows = [
+        [str(len(group)), node, error, name_of(group[0]), group[0].message]
+        for (node, error, _), group in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+    text = fitting(table(["records", "node", "error", "as", "message"], rows, right={0}))
+    total = f"{len(letters)} dead letters" if len(letters) > 1 else "1 dead letter"
+    return f"{text}\n\n{total}; --all lists each, --show {name_of(letters[0])} shows one"
+
+
+def _each(letters: Sequence[DeadLetter]) -> str:
+    return fitting(table(["record", "message"], [[name_of(one), one.message] for one in letters]))
+
+
+def _whole(letter: DeadLetter) -> str:
+    record = json.dumps(plain(decode_record(letter.record)), indent=2, ensure_ascii=False)
+    plugin = f"{letter.plugin} {letter.version}".strip()
+    facts = {
+        "error": letter.message,
+        "node": letter.node + (f" (of {plugin})" if plugin else ""),
+        "pipeline": f"{letter.pipeline}, config {letter.config_hash}",
+        "run": letter.run_id,
+        "attempts": str(letter.attempts),
+        "first": when(letter.first),
+        "last": when(letter.last),
+    }
+    lines = [f"  {name.ljust(8)}  {value}" for name, value in facts.items()]
+    shown = "\n".join(f"  {line}" for line in record.splitlines())
+    return "\n".join([name_of(letter), *lines, "  record", shown])
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": name_of(letter),
+        "pipeline": letter.pipeline,
+        "source": letter.source,
+        "ordinal": letter.ordinal,
+        "node": letter.node,
+        "error": letter.error,
+        "message": letter.message,
+        "record": plain(decode_record(letter.record)),
+        "run_id": letter.run_id,
+        "plugin": letter.plugin,
+        "version": letter.version,
+        "config_hash": letter.config_hash,
+        "attempts": letter.attempts,
+        "first": letter.first,
+        "last": letter.last,
+    }
+
+
+# ---- what to do ---------------------------------------------------------------------------------
+
+
+def _export(letters: Sequence[DeadLetter], target: str) -> int:
+    lines = [json.dumps(_as_json(letter), ensure_ascii=False) + "\n" for letter in letters]
+    if target == "-":
+        sys.stdout.writelines(lines)
+        return 0
+    try:
+        # "x": what somebody exported before is not thrown away.
+        with Path(target).open("x", encoding="utf-8") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror}", where=target, hint="choose another file"
+        ) from error
+    print(f"wrote {len(lines)} dead letters to {target}", file=sys.stderr)
+    return 0
+
+
+def _drop(past: Past, letters: Sequence[DeadLetter], *, yes: bool) -> int:
+    what = f"{len(letters)} dead letters" if len(letters) != 1 else "1 dead letter"
+    if not letters:
+        print("no dead letters", file=sys.stderr)
+    elif confirm(f"forget {what}?", yes=yes):
+        past.store.drop_letters(letters)
+        print(f"forgot {what}", file=sys.stderr)
+    else:
+        print("nothing was changed", file=sys.stderr)
+    return 0
