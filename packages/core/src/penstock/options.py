@@ -504,7 +504,7 @@ def _schema(kind: Any) -> dict[str, Any]:
             return {"type": ["number", "string"]}
         return _schema(arguments[0])
     if origin is Literal:
-        return {"enum": list(arguments)}
+        return {"anyOf": [{"enum": list(arguments)}, _PLACEHOLDER]}
     if origin is Union or origin is types.UnionType:
         return {"anyOf": [_schema(one) for one in arguments]}
     plain = origin or kind
