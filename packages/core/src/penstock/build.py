@@ -179,7 +179,7 @@ def load_pipeline(
     for text in settings:
         _override(spec, text)
     if engine is not None:
-        spec.engine = ComponentSpec("engine", "engine", engine)
+        spec.engine = _engine(engine)
     return build(spec, plugins)
 
 
@@ -215,7 +215,7 @@ def pipeline_of(
             steps.append(PipeStep(names[id(one)]))
         spec.pipes[str(index + 1)] = steps
     if engine is not None:
-        spec.engine = ComponentSpec("engine", "engine", engine)
+        spec.engine = _engine(engine)
     builder = _Builder(spec, plugins)
     chosen, engine_name = builder.engine()
     builder.check_pipes()
@@ -259,14 +259,14 @@ class _Builder:
         self.spec = spec
         self.plugins = plugins
         self.problems: list[Problem] = spec.document.problems if spec.document else []
-        self.missing: list[PluginError] = []
+        self.missing: list[Problem] = []
 
     def raise_problems(self) -> None:
         """Raise everything that was found; a problem in the file outweighs a missing plugin."""
         if self.problems:
-            raise ConfigError(_once(self.problems, self.missing))
+            raise ConfigError(_once([*self.problems, *self.missing]))
         if self.missing:
-            raise _together(self.missing)
+            raise PluginError("\n".join(map(str, self.missing)))
 
     def wrong(self, what: str, path: Sequence[str | int], hint: str | None = None) -> None:
         document = self.spec.document
@@ -345,15 +345,10 @@ class _Builder:
         raise PluginError(f"{component.use!r} is neither a component class nor a function")
 
     def not_found(self, component: ComponentSpec, error: PluginError) -> None:
-        place = self.spec.document.place(*component.path, "use") if self.spec.document else None
-        where = f"{place}: {'.'.join(map(str, component.path))}.use" if place else component.name
-        self.missing.append(
-            PluginError(
-                f"{error.where}: {error.what}" if error.where else error.what,
-                where=where,
-                hint=error.hint,
-            )
-        )
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        path = [*(component.path or (component.name,)), "use"]
+        place = self.spec.document.place(*path) if self.spec.document else None
+        self.missing.append(Problem(what, ".".join(map(str, path)), place, error.hint))
 
     def make_stream(self, component: ComponentSpec) -> _Made | None:
         """An input or output of a broker: its options are the broker method's arguments."""
@@ -378,7 +373,7 @@ class _Builder:
         return _Stream(component, None, options, provided.plugin, provided.version, broker=broker)
 
     def engine(self) -> tuple[Any, str]:
-        spec = self.spec.engine or ComponentSpec("engine", "engine", "inline")
+        spec = self.spec.engine or _engine("inline")
         try:
             provided = self.plugins.find("engine", spec.use)
             made = self.with_options(spec, provided.load(), provided.plugin, provided.version)
@@ -430,7 +425,7 @@ class _Stream(_Made):
         return made
 
 
-def _once(problems: Sequence[Problem], missing: Sequence[PluginError]) -> Iterator[Problem]:
+def _once(problems: Sequence[Problem]) -> Iterator[Problem]:
     """One problem per place and path: what follows from a first mistake only confuses."""
     seen = set()
     for problem in problems:
@@ -438,8 +433,10 @@ def _once(problems: Sequence[Problem], missing: Sequence[PluginError]) -> Iterat
         if key not in seen:
             seen.add(key)
             yield problem
-    for error in missing:
-        yield Problem(error.what, error.where or "", None, error.hint)
+
+
+def _engine(use: str) -> ComponentSpec:
+    return ComponentSpec("engine", "engine", use, path=("engine",))
 
 
 def load_beside(use: str, directory: Path) -> Any:
@@ -472,12 +469,6 @@ def _a(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
-def _together(missing: Sequence[PluginError]) -> PluginError:
-    if len(missing) == 1:
-        return missing[0]
-    return PluginError("\n".join(map(str, missing)))
-
-
 def _printing(plugins: Plugins, taken: set[str]) -> Node:
     provided = plugins.find("output", "print")
     name = "print" if "print" not in taken else "print@end"
@@ -494,7 +485,7 @@ def _override(spec: PipelineSpec, text: str) -> None:
         raise UsageError(f"--set {text!r} is not of the form component.option=value")
     found = spec.components.get(name) or spec.brokers.get(name)
     if name == "engine" and found is None:
-        found = spec.engine = spec.engine or ComponentSpec("engine", "engine", "inline")
+        found = spec.engine = spec.engine or _engine("inline")
     if found is None:
         near = nearest(name, [*spec.components, *spec.brokers])
         raise UsageError(
