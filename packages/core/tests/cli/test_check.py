@@ -1,0 +1,124 @@
+"""`penstock check`: what is wrong, what is odd, and what may be promised."""
+
+from __future__ import annotations
+
+import pytest
+
+PIPELINE = """
+inputs:
+  count: {use: "functions:count"}
+  live: {use: "more:Live"}
+inspectors:
+  unused: {use: "functions:not_three"}
+transformers:
+  doubled: {use: "functions:double"}
+outputs:
+  keyed: {use: "more:Keyed"}
+pipes:
+  main: [count, doubled, keyed]
+  side: [live]
+"""
+
+MORE = """
+from penstock import Input, Output, component, option
+
+@component
+class Live(Input):
+    capability = "ephemeral"
+
+    def read(self, positions):
+        return iter(())
+
+@component
+class Keyed(Output):
+    delivery = "keyed"
+
+    def write(self, batch):
+        pass
+
+@component
+class Locked(Output):
+    password: str = option(help="Password.", secret=True)
+
+    def open(self, context):
+        raise PermissionError(f"not with {self.password}")
+
+    def write(self, batch):
+        pass
+"""
+
+
+@pytest.fixture
+def pipeline(functions):
+    functions.write("more.py", MORE)
+    functions.write("a.yaml", PIPELINE)
+    return functions
+
+
+def test_it_says_what_is_odd_and_what_may_be_promised(cli, pipeline):
+    done = cli("check", "a.yaml")
+    assert done.code == 0
+    assert done.err == ""
+    assert done.out.splitlines() == [
+        "warning: unused stands in no pipe",
+        "no output follows live: the records are printed",
+        "count -> keyed: replayable input, keyed output; when a run is cut off, no record is lost, "
+        "and writing one again changes nothing",
+        "live -> print: ephemeral input, append output; when a run is cut off, records that were "
+        "read and not yet written are lost",
+        "a: 5 nodes, nothing wrong",
+    ]
+
+
+def test_an_output_that_appends_may_write_again(cli, numbers):
+    assert "no record is lost and some may be written again" in cli("check", "numbers.yaml").out
+
+
+def test_the_same_as_json(cli, pipeline):
+    found = cli("check", "a.yaml", "--json").json
+    assert found["nodes"] == ["count", "doubled", "keyed", "live", "print"]
+    assert found["warnings"] == ["unused stands in no pipe"]
+    assert found["printed"] == ["live"]
+    assert [(one["input"], one["output"], one["delivery"]) for one in found["deliveries"]] == [
+        ("count", "keyed", "keyed"),
+        ("live", "print", "append"),
+    ]
+
+
+def test_connect_opens_everything(cli, pipeline):
+    assert "nothing wrong, everything opens" in cli("check", "a.yaml", "--connect").out
+    assert cli("check", "a.yaml", "--connect", "--json").json["opened"][0] == "count"
+
+
+def test_a_connection_that_fails_ends_with_5_and_keeps_its_secrets(cli, pipeline):
+    pipeline.write(
+        "b.yaml",
+        """
+        inputs: {count: {use: "functions:count"}}
+        outputs: {locked: {use: "more:Locked", password: hush}}
+        pipes: {main: [count, locked]}
+        """,
+    )
+    assert cli("check", "b.yaml").code == 0
+    done = cli("check", "b.yaml", "--connect")
+    assert done.code == 5
+    assert done.err == "locked: PermissionError: not with ***\n"
+
+
+def test_settings_count(cli, pipeline):
+    assert cli("check", "a.yaml", "--set", "count.upto=7").code == 0
+    done = cli("check", "a.yaml", "--set", "count.upto=many")
+    assert done.code == 3
+    assert "must be a whole number, got 'many'" in done.err
+
+
+def test_another_engine_is_checked_as_well(cli, pipeline):
+    assert cli("check", "a.yaml", "--engine", "threads").code == 0
+    assert cli("check", "a.yaml", "--engine", "nothing").code == 4
+
+
+def test_nothing_is_left_behind(cli, pipeline):
+    before = sorted(path.name for path in pipeline.path.iterdir())
+    cli("check", "a.yaml", "--connect")
+    after = sorted(path.name for path in pipeline.path.iterdir() if path.name != "__pycache__")
+    assert after == before

@@ -1,0 +1,213 @@
+"""`penstock errors`: what was set aside, found and forgotten."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+
+@pytest.fixture
+def letters(cli, functions):
+    """Ten records of two sources, of which those ending in 3 and 7 fail in two ways."""
+    functions.write(
+        "broken.py",
+        """
+        from penstock import RecordError
+
+        def picky(record):
+            if record["n"] % 10 == 3:
+                raise RecordError(f"{record['n']} is 'unlucky {record['n']}'")
+            if record["n"] % 10 == 7:
+                return 1 / 0
+            return record
+        """,
+    )
+    functions.write(
+        "a.yaml",
+        """
+        name: numbers
+        inputs:
+          left: {use: "functions:count", upto: 20}
+          right: {use: "functions:count", upto: 5}
+        transformers: {picky: {use: "broken:picky", retry: 1, on_error: collect}}
+        pipes: {main: [left, right, picky]}
+        """,
+    )
+    assert cli("run", "a.yaml", "-q").code == 6
+    return functions
+
+
+def ids(done):
+    return [one["id"] for one in done.json]
+
+
+def test_like_ones_are_grouped_with_their_number_and_the_first(cli, letters):
+    done = cli("errors", "a.yaml")
+    assert done.code == 0
+    lines = [line.split(None, 4) for line in done.out.splitlines()]
+    assert lines[0] == ["records", "node", "error", "as", "message"]
+    assert lines[1] == ["3", "picky", "RecordError", "left:3@picky", "3 is 'unlucky 3'"]
+    assert lines[2][:3] == ["2", "picky", "ZeroDivisionError"]
+    assert done.out.splitlines()[-1] == (
+        "5 dead letters; --all lists each, --show left:3@picky shows one"
+    )
+
+
+def test_each_one(cli, letters):
+    lines = cli("errors", "a.yaml", "--all").out.splitlines()
+    assert lines[0].split() == ["record", "message"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "left:3@picky",
+        "left:7@picky",
+        "left:13@picky",
+        "left:17@picky",
+        "right:3@picky",
+    ]
+
+
+def test_one_with_everything_that_is_known(cli, letters):
+    out = cli("errors", "a.yaml", "--show", "left:7").out
+    assert out.startswith("left:7@picky\n")
+    assert "  error     ZeroDivisionError: division by zero\n" in out
+    assert "  node      picky (of broken)\n" in out
+    assert "  attempts  2\n" in out
+    assert '    "n": 7' in out
+    assert cli("errors", "a.yaml", "--show", "left:7@picky").out == out
+
+
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        (["--node", "picky", "--source", "right"], ["right:3@picky"]),
+        (["--error", "ZeroDivisionError"], ["left:7@picky", "left:17@picky"]),
+        (["--record", "left:3", "--record", "right:3"], ["left:3@picky", "right:3@picky"]),
+        (["--node", "other"], []),
+        (["--run", "another"], []),
+    ],
+)
+def test_some_of_them(cli, letters, which, found):
+    assert ids(cli("errors", "a.yaml", "--json", *which)) == found
+
+
+def test_json_has_the_record_as_it_was(cli, letters):
+    [one] = cli("errors", "a.yaml", "--json", "--record", "left:7").json
+    assert one["record"] == {"n": 7}
+    assert one["pipeline"] == "numbers"
+    assert one["first"] <= one["last"]
+
+
+def test_none(cli, numbers):
+    cli("run", "numbers.yaml", "--set", "count.upto=2", "-q")
+    assert cli("errors", "numbers.yaml").out == "no dead letters\n"
+    assert cli("errors", "numbers.yaml", "--json").json == []
+
+
+def test_one_that_is_not_there(cli, letters):
+    done = cli("errors", "a.yaml", "--show", "left:4")
+    assert done.code == 2
+    assert done.err == (
+        "penstock errors: no dead letter 'left:4'; --all lists those that there are\n"
+    )
+
+
+def test_export(cli, letters):
+    done = cli("errors", "a.yaml", "--export", "bad.jsonl")
+    assert (done.code, done.out, done.err) == (0, "", "wrote 5 dead letters to bad.jsonl\n")
+    lines = (letters / "bad.jsonl").read_text().splitlines()
+    assert [json.loads(line)["ordinal"] for line in lines] == [3, 7, 13, 17, 3]
+    assert len(cli("errors", "a.yaml", "--export", "-").out.splitlines()) == 5
+
+
+def test_an_export_replaces_nothing(cli, letters):
+    letters.write("bad.jsonl", "mine")
+    done = cli("errors", "a.yaml", "--export", "bad.jsonl")
+    assert done.code == 2
+    assert done.err == "bad.jsonl: cannot be written: File exists; choose another file\n"
+    assert (letters / "bad.jsonl").read_text() == "mine"
+
+
+# ---- forgetting ---------------------------------------------------------------------------------
+
+
+def test_nothing_is_forgotten_when_nobody_can_be_asked(letters):
+    done = letters.penstock("errors", "a.yaml", "--drop")
+    assert done.code == 2
+    assert done.err == ("penstock: forget 5 dead letters? nobody is here to answer; add --yes\n")
+
+
+def test_some_are_forgotten(cli, letters):
+    done = cli("errors", "a.yaml", "--drop", "--error", "ZeroDivisionError", "--yes")
+    assert (done.code, done.err) == (0, "forgot 2 dead letters\n")
+    assert len(cli("errors", "a.yaml", "--json").json) == 3
+    assert cli("errors", "a.yaml", "--drop", "--record", "right:3", "--yes").err == (
+        "forgot 1 dead letter\n"
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("YES\n", 0), ("n\n", 5), ("", 5)])
+def test_a_person_is_asked(cli, letters, monkeypatch, answer, left):
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    done = cli("errors", "a.yaml", "--drop")
+    assert done.code == 0
+    assert done.err.startswith("forget 5 dead letters? [y/N] ")
+    assert ("nothing was changed" in done.err) == (left > 0)
+    assert len(cli("errors", "a.yaml", "--json").json) == left
+
+
+def test_forgetting_nothing(cli, letters):
+    cli("errors", "a.yaml", "--drop", "--yes")
+    assert cli("errors", "a.yaml", "--drop").err == "no dead letters\n"
+
+
+# ---- where --------------------------------------------------------------------------------------
+
+
+def test_the_pipeline_need_not_build_any_more(cli, letters):
+    letters.write("a.yaml", "name: numbers\ninputs: {left: {use: uninstalled}}\npipes: 7\n")
+    assert len(cli("errors", "a.yaml", "--json").json) == 5
+
+
+def test_a_pipeline_that_cannot_be_read_goes_by_its_file_name(cli, letters):
+    (letters / "a.yaml").rename(letters / "numbers.yaml")
+    letters.write("numbers.yaml", "a: [")
+    assert len(cli("errors", "numbers.yaml", "--json").json) == 5
+    (letters / "numbers.yaml").unlink()
+    assert len(cli("errors", "numbers.yaml", "--json").json) == 5
+
+
+def test_without_a_pipeline_every_one_of_the_folder_counts(cli, letters):
+    cli("run", "a.yaml", "-q")
+    letters.write("b.yaml", (letters / "a.yaml").read_text().replace("numbers", "others"))
+    cli("run", "b.yaml", "-q")
+    assert {one["pipeline"] for one in cli("errors", "--json").json} == {"numbers", "others"}
+    assert len(cli("errors", "b.yaml", "--json").json) == 5
+
+
+def test_state_elsewhere(cli, letters):
+    cli("run", "a.yaml", "-q", "--state", "s")
+    cli("errors", "a.yaml", "--state", "s", "--drop", "--yes")
+    assert cli("errors", "a.yaml", "--state", "s", "--json").json == []
+    assert cli("errors", "--state", "s", "--json").json == []
+    assert len(cli("errors", "a.yaml", "--json").json) == 5
+
+
+@pytest.mark.parametrize("command", ["errors", "runs"])
+def test_where_nothing_ran_nothing_is_kept(cli, folder, command):
+    done = cli(command)
+    assert done.code == 2
+    assert done.err == (
+        ".penstock: nothing is kept here; run the pipeline first, or choose a folder with --state\n"
+    )
+    assert not (folder / ".penstock").exists()
+
+
+def test_long_messages_are_cut_on_a_terminal_only(letters):
+    done = letters.penstock("errors", "a.yaml", COLUMNS="40")
+    assert "division by zero" in done.out

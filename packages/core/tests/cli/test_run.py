@@ -1,0 +1,184 @@
+"""`penstock run`: what goes where, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SLOW = """
+import time
+
+def records():
+    for number in range(100_000):
+        time.sleep(0.001)
+        yield number
+
+def heavy(record):
+    time.sleep(60)
+"""
+
+
+def test_data_goes_to_stdout_and_all_else_to_stderr(numbers):
+    done = numbers.penstock("run", "numbers.yaml")
+    assert done.code == 6
+    assert done.out == '{"n": 2}\n{"n": 4}\n{"n": 8}\n'
+    assert "read 4 = written 3 + filtered 0 + dead 1" in done.err
+    assert "1 records were set aside; see them with: penstock errors numbers.yaml" in done.err
+
+
+def test_a_run_without_dead_letters_ends_with_0(numbers):
+    assert numbers.penstock("run", "numbers.yaml", "--set", "count.upto=2").code == 0
+
+
+def test_quiet_shows_nothing_but_the_data(cli, numbers):
+    done = cli("run", "numbers.yaml", "--quiet")
+    assert (done.code, done.err) == (6, "")
+
+
+def test_the_report_as_json(cli, numbers):
+    numbers.write(
+        "to_file.yaml",
+        (numbers / "numbers.yaml")
+        .read_text()
+        .replace("pipes:", 'outputs:\n  kept: {use: "functions:keep"}\npipes:')
+        .replace("doubled]", "doubled, kept]"),
+    )
+    done = cli("run", "to_file.yaml", "--json", "--quiet")
+    assert done.json["balance"]["read"] == 4
+    assert done.json["letters"] == 1
+    assert (numbers / "written.txt").read_text() == "2\n4\n8\n"
+
+
+def test_a_failing_run_ends_with_1_and_names_the_node(cli, functions):
+    functions.write("more.py", "def fails(record):\n    raise OSError('gone')\n")
+    functions.write(
+        "a.yaml",
+        """
+        inputs: {count: {use: "functions:count"}}
+        transformers: {bad: {use: "more:fails", on_error: stop}}
+        pipes: {main: [count, bad]}
+        """,
+    )
+    done = cli("run", "a.yaml", "-q")
+    assert done.code == 1
+    assert done.err == "bad at count:1: OSError: gone; on_error is 'stop'\n"
+    assert "Traceback" in cli("run", "a.yaml", "-q", "-v").err
+
+
+def test_another_engine(cli, numbers):
+    assert cli("run", "numbers.yaml", "--engine", "threads", "--json", "-q").out.count("threads")
+    done = cli("run", "numbers.yaml", "--engine", "thread")
+    assert done.code == 4
+    assert "no engine named 'thread'; did you mean 'threads'?" in done.err
+
+
+def test_state_is_kept_where_it_is_told(cli, numbers):
+    cli("run", "numbers.yaml", "--state", "elsewhere", "-q")
+    assert (numbers / "elsewhere" / "state.db").is_file()
+    assert not (numbers / ".penstock").exists()
+
+
+def test_state_that_cannot_be_kept_is_a_sentence_and_5(cli, numbers):
+    numbers.write("occupied", "")
+    done = cli("run", "numbers.yaml", "--state", "occupied/state")
+    assert done.code == 5
+    assert "choose a folder with --state" in done.err
+
+
+def test_warnings_stand_in_the_report(cli, numbers):
+    text = (numbers / "numbers.yaml").read_text()
+    numbers.write("numbers.yaml", text.replace("count, allowed,", "count,"))
+    assert "warning: allowed stands in no pipe" in cli("run", "numbers.yaml").err
+
+
+def close(process):
+    for stream in (process.stdout, process.stderr):
+        stream.close()
+
+
+@pytest.fixture
+def slow(folder):
+    folder.write("slow.py", SLOW)
+    folder.write("slow.yaml", 'inputs: {r: {use: "slow:records"}}\npipes: {p: [r]}\n')
+    folder.write(
+        "stuck.yaml",
+        """
+        inputs: {r: {use: "slow:records"}}
+        transformers: {h: {use: "slow:heavy"}}
+        pipes: {p: [r, h]}
+        """,
+    )
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_drains_the_run(slow, number, code, engine):
+    process = slow.begin("run", "slow.yaml", "--engine", engine)
+    assert process.stdout.readline() == "0\n"
+    process.send_signal(number)
+    out, err = process.stdout.read(), process.stderr.read()
+    close(process)
+    assert process.wait(30) == code
+    assert "penstock: finishing what was read; once more to stop at once" in err
+    written = 1 + len(out.splitlines())
+    assert f"read {written} = written {written} + filtered 0 + dead 0" in err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_second_ctrl_c_stops_at_once(slow):
+    process = slow.begin("run", "stuck.yaml")
+    time.sleep(1.5)  # until the first batch is in the stage that hangs
+    process.send_signal(signal.SIGINT)
+    assert "once more" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    err = process.stderr.read()
+    close(process)
+    assert process.wait(10) == 130
+    assert "penstock: stopped at once" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_a_reader_that_leaves_ends_the_run_quietly(functions, engine):
+    functions.write(
+        "many.yaml",
+        'inputs: {count: {use: "functions:count", upto: 200000}}\npipes: {p: [count]}\n',
+    )
+    process = functions.begin("run", "many.yaml", "--engine", engine)
+    assert process.stdout.readline() == '{"n": 1}\n'
+    process.stdout.close()
+    err = process.stderr.read()
+    close(process)
+    assert process.wait(30) == 141
+    assert "penstock: standard output was closed; stopped" in err
+    assert "Traceback" not in err
+    assert "BrokenPipeError" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+def test_a_reader_that_leaves_a_list_ends_it_quietly(folder):
+    process = folder.begin("list", "--json")
+    process.stdout.close()
+    err = process.stderr.read()
+    close(process)
+    assert process.wait(30) == 141
+    assert err == "penstock: standard output was closed; stopped\n"
+
+
+def test_a_module_runs_as_the_command_does(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", "--version"],
+        env=folder.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "penstock 0.1.0\n"
