@@ -201,6 +201,40 @@ def test_a_name_of_several_kinds_is_described_in_each(cli, weather):
     assert "delivery: keyed" in cli("describe", "weather").out
 
 
+def test_what_a_class_decides_by_its_options_is_not_guessed(cli, folder):
+    folder.write(
+        "both.py",
+        """
+        from penstock import Output, component
+
+        @component
+        class Both(Output):
+            @property
+            def delivery(self):
+                return "keyed"
+        """,
+    )
+    assert "delivery: depends on its options" in cli("describe", "both:Both").out
+
+
+def test_a_kind_that_cannot_be_imported_does_not_hide_the_other(cli, weather):
+    weather.provide(
+        "acme-torn",
+        """
+        from penstock import hookimpl
+
+        @hookimpl
+        def penstock_transformers():
+            return {"weather": "nowhere_at_all:Weather"}
+        """,
+    )
+    done = cli("describe", "weather")
+    assert done.code == 4
+    assert done.err == "nowhere_at_all:Weather: there is no module 'nowhere_at_all'\n"
+    assert "weather: input of" in done.out
+    assert "weather: output of" in done.out
+
+
 def test_the_description_as_json_hides_secrets(cli, weather):
     done = cli("describe", "weather", "--kind", "input", "--json")
     [found] = done.json

@@ -103,6 +103,53 @@ def test_a_change_made_in_place_later_does_not_show_earlier(cli, functions):
     assert line["nodes"]["changed"]["records"] == [{"n": "x"}]
 
 
+def test_values_that_json_lacks_are_told_apart_from_text(cli, functions, monkeypatch):
+    functions.write(
+        "exact.py",
+        """
+        from dataclasses import dataclass
+        from datetime import date
+        from decimal import Decimal
+
+        @dataclass
+        class Day:
+            day: date
+
+        def texts():
+            yield {"amount": "10"}
+
+        def exact(record):
+            return {"amount": Decimal(record["amount"]), "nested": [date(2024, 2, 29), {"a": None}]}
+
+        def typed(record):
+            return Day(record["nested"][0])
+        """,
+    )
+    functions.write(
+        "a.yaml",
+        """
+        inputs: {texts: {use: "exact:texts"}}
+        transformers: {exact: {use: "exact:exact"}, typed: {use: "exact:typed"}}
+        pipes: {main: [texts, exact, typed]}
+        """,
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    assert cli("preview", "a.yaml").out.splitlines()[2:] == [
+        'amount: "10" │ amount: 10                        │ Day(day=datetime.date(2024, 2, 29)) │ '
+        "would be written",
+        '             │ nested: [2024-02-29, {"a": null}] │                                     │',
+    ]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert '  exact  {"amount": 10, "nested": [2024-02-29, {"a": null}]}' in (
+        cli("preview", "a.yaml").out
+    )
+    [line] = lines_of(cli("preview", "a.yaml", "--json"))
+    assert line["nodes"]["exact"]["records"] == [
+        {"amount": "10", "nested": ["2024-02-29", {"a": None}]}
+    ]
+    assert line["nodes"]["typed"]["records"] == ["Day(day=datetime.date(2024, 2, 29))"]
+
+
 def test_nothing_is_written_opened_confirmed_or_kept(cli, functions):
     functions.write(
         "watched.py",

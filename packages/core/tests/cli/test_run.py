@@ -27,7 +27,23 @@ def test_data_goes_to_stdout_and_all_else_to_stderr(numbers):
     assert done.code == 6
     assert done.out == '{"n": 2}\n{"n": 4}\n{"n": 8}\n'
     assert "read 4 = written 3 + filtered 0 + dead 1" in done.err
-    assert "1 records were set aside; see them with: penstock errors numbers.yaml" in done.err
+    assert "1 record was set aside; see it with: penstock errors numbers.yaml\n" in done.err
+
+
+def test_several_dead_letters_are_them(cli, numbers):
+    numbers.write(
+        "my numbers.yaml",
+        """
+        inputs: {count: {use: "functions:count"}}
+        outputs: {kept: {use: "functions:keep", path: nowhere/at/all}}
+        pipes: {main: [count, kept]}
+        """,
+    )
+    done = cli("run", "my numbers.yaml")
+    assert done.code == 6
+    assert done.err.endswith(
+        "3 records were set aside; see them with: penstock errors 'my numbers.yaml'\n"
+    )
 
 
 def test_a_run_without_dead_letters_ends_with_0(numbers):
@@ -77,7 +93,8 @@ def test_another_engine(cli, numbers):
 
 
 def test_state_is_kept_where_it_is_told(cli, numbers):
-    cli("run", "numbers.yaml", "--state", "elsewhere", "-q")
+    done = cli("run", "numbers.yaml", "--state", "elsewhere")
+    assert done.err.endswith("see it with: penstock errors numbers.yaml --state elsewhere\n")
     assert (numbers / "elsewhere" / "state.db").is_file()
     assert not (numbers / ".penstock").exists()
 

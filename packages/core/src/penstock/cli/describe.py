@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..build import load_beside
 from ..components import Input, Inspector, Output, Stage, from_function
-from ..errors import PluginError, UsageError, nearest
+from ..errors import EXIT_OK, EXIT_PLUGIN, PluginError, UsageError, nearest
 from ..hookspecs import PROVIDERS
 from ..known import distribution_of
 from ..native import reserved_keys
@@ -39,12 +40,28 @@ def run(options: Any) -> int:
         found = [_loose(options.name, options.kind)]
     else:
         found = _named(plugins, options.name, options.kind)
-    described = [(one, one.load()) for one in found]
+    described, broken = _loaded(found)
     if options.json:
         print_json([_as_json(one, cls) for one, cls in described])
     else:
         print("\n\n".join("\n".join(_text(one, cls)) for one, cls in described))
-    return 0
+    for error in broken:
+        print(error, file=sys.stderr)
+    return EXIT_PLUGIN if broken else EXIT_OK
+
+
+def _loaded(found: list[Provided]) -> tuple[list[tuple[Provided, Any]], list[PluginError]]:
+    """What can be imported; an error if nothing can."""
+    described: list[tuple[Provided, Any]] = []
+    broken: list[PluginError] = []
+    for one in found:
+        try:
+            described.append((one, one.load()))
+        except PluginError as error:
+            broken.append(error)
+    if not described:
+        raise broken[0]
+    return described, broken
 
 
 # ---- what is meant ------------------------------------------------------------------------------
@@ -120,12 +137,17 @@ def _facts(kind: str, cls: Any) -> dict[str, str]:
     """What a class promises besides its options."""
     facts = {}
     if kind == "input":
-        facts["capability"] = getattr(cls, "capability", "replayable")
+        facts["capability"] = _declared(cls, "capability", "replayable")
     if kind == "output":
-        facts["delivery"] = getattr(cls, "delivery", "append")
+        facts["delivery"] = _declared(cls, "delivery", "append")
     if kind in ("transformer", "inspector") and inspect.isclass(cls) and issubclass(cls, Stage):
         facts["keeps state"] = "no" if cls.snapshot is Stage.snapshot else "yes, in checkpoints"
     return facts
+
+
+def _declared(cls: Any, name: str, default: str) -> str:
+    value = getattr(cls, name, default)
+    return value if isinstance(value, str) else "depends on its options"
 
 
 def _option(option: Option) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..store import DeadLetter, decode_record
 from . import common_arguments
 from .loading import Past, past_arguments, past_of
-from .showing import confirm, fitting, plain, print_json, table, when
+from .showing import confirm, fields_of, fitting, plain, print_json, table, when
 
 HELP = "show records that were set aside"
 
@@ -131,7 +131,6 @@ def _each(letters: Sequence[DeadLetter]) -> str:
 
 
 def _whole(letter: DeadLetter) -> str:
-    record = json.dumps(plain(decode_record(letter.record)), indent=2, ensure_ascii=False)
     plugin = f"{letter.plugin} {letter.version}".strip()
     facts = {
         "error": letter.message,
@@ -143,8 +142,8 @@ def _whole(letter: DeadLetter) -> str:
         "last": when(letter.last),
     }
     lines = [f"  {name.ljust(8)}  {value}" for name, value in facts.items()]
-    shown = "\n".join(f"  {line}" for line in record.splitlines())
-    return "\n".join([name_of(letter), *lines, "  record", shown])
+    record = (f"    {line}" for line in fields_of(decode_record(letter.record)))
+    return "\n".join([name_of(letter), *lines, "  record", *record])
 
 
 def _as_json(letter: DeadLetter) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from textwrap import wrap
 from typing import Any
 
 from ..batch import Batch, Failure
@@ -19,10 +19,10 @@ from ..graph import Graph
 from ..hookspecs import hookimpl
 from ..options import mask
 from ..runs import NodeRun, Run
-from ..store import MemoryStore
+from ..store import MemoryStore, decode_record, encode_record
 from . import common_arguments
 from .loading import load
-from .showing import plain, print_json, show_error, width
+from .showing import fields_of, plain, print_json, show_error, shown, width
 from .signals import Draining
 
 HELP = "show the first records after each node"
@@ -159,7 +159,7 @@ class Trace:
         self.nodes[node.name] = node
         for record, ordinal in zip(batch.records, batch.ordinals, strict=True):
             self._note(self.passed, (batch.source, ordinal)).setdefault(node.name, []).append(
-                json.dumps(plain(record), ensure_ascii=False)
+                encode_record(record)
             )
         if node.role == "output":
             return  # the failures of the batch are those of the node before
@@ -198,7 +198,7 @@ class Trace:
                     word, _, why = outcome.partition(": ")
                     nodes[name] = {
                         "outcome": _WORDS.get(word, word),
-                        "records": [json.loads(text) for text in texts],
+                        "records": [plain(decode_record(text)) for text in texts],
                         **({"error": why} if why else {}),
                     }
             yield {"source": key[0], "ordinal": key[1], "nodes": nodes}
@@ -251,7 +251,11 @@ def _told(
     same = any(before.get(previous) == texts for previous in graph.predecessors[name])
     if same and texts and not outcome:
         return ["unchanged"]
-    return [*texts, *([outcome] if outcome else [])]
+    return [*map(_shown, texts), *([outcome] if outcome else [])]
+
+
+def _shown(text: str) -> str:
+    return shown(decode_record(text))
 
 
 def _columns(graph: Graph, found: Became) -> list[str]:
@@ -260,11 +264,12 @@ def _columns(graph: Graph, found: Became) -> list[str]:
     columns = []
     for name, (outcome, texts) in found.items():
         lines = [name]
-        for told in _told(graph, name, outcome, texts, before):
-            if told in texts:
-                lines.extend(_fields(told))
-            else:
-                lines.extend(_wrapped(told))
+        told = _told(graph, name, outcome, texts, before)
+        for text in texts if told[: len(texts)] == list(map(_shown, texts)) else ():
+            lines.extend(map(_short, fields_of(decode_record(text))))
+            told = told[1:]
+        for text in told:
+            lines.extend(wrap(text, _WIDEST_VALUE))
         columns.append(lines)
     height = max(map(len, columns))
     widths = [max(map(len, lines)) for lines in columns]
@@ -277,19 +282,5 @@ def _columns(graph: Graph, found: Became) -> list[str]:
     ]
 
 
-def _fields(text: str) -> list[str]:
-    record = json.loads(text)
-    if not isinstance(record, dict):
-        return [_short(text)]
-    shown = ((name, json.dumps(value, ensure_ascii=False)) for name, value in record.items())
-    return [_short(f"{name}: {value}") for name, value in shown] or ["{}"]
-
-
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST_VALUE else f"{text[: _WIDEST_VALUE - 1]}…"
-
-
-def _wrapped(text: str) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, _WIDEST_VALUE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from shlex import quote
 from typing import Any
 
 from ..errors import EXIT_FAILED
@@ -77,11 +78,7 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
     elif not (one.display and one.display.report_shown):
         print(report.table(), file=sys.stderr)
     if report.letters and not options.quiet:
-        file = find_file(options.pipeline)
-        print(
-            f"{report.letters} records were set aside; see them with: penstock errors {file}",
-            file=sys.stderr,
-        )
+        print(_where_letters_are(options, report.letters), file=sys.stderr)
     if options.verbose and one.error is not None:
         import traceback
 
@@ -91,3 +88,10 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
     if one.error is not None:
         return getattr(one.error, "exit_code", EXIT_FAILED)
     return report.exit_code
+
+
+def _where_letters_are(options: Any, count: int) -> str:
+    what, it = ("1 record was", "it") if count == 1 else (f"{count} records were", "them")
+    state = f" --state {quote(options.state)}" if options.state else ""
+    command = f"penstock errors {quote(str(find_file(options.pipeline)))}{state}"
+    return f"{what} set aside; see {it} with: {command}"

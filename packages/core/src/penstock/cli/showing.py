@@ -14,10 +14,12 @@ from ..failures import describe
 
 __all__ = [
     "confirm",
+    "fields_of",
     "fitting",
     "plain",
     "print_json",
     "show_error",
+    "shown",
     "summary",
     "table",
     "when",
@@ -72,12 +74,34 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 def plain(record: Any) -> Any:
     """A record as JSON values; what JSON lacks becomes its text."""
     if isinstance(record, Mapping):
+        if record.keys() == {"$repr"}:  # what a store could keep only as text
+            return record["$repr"]
         return {str(key): plain(value) for key, value in record.items()}
     if isinstance(record, (list, tuple)):
         return [plain(value) for value in record]
     if record is None or isinstance(record, (str, int, float, bool)):
         return record
     return str(record)
+
+
+def shown(value: Any) -> str:
+    """A value for people: as JSON, and what JSON lacks without quotes, so that "10" is not 10."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"$repr"}:
+            return str(value["$repr"])
+        return f"{{{', '.join(f'{shown(key)}: {shown(one)}' for key, one in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(shown, value))}]"
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def fields_of(record: Any) -> list[str]:
+    """A record with one field on each line."""
+    if isinstance(record, Mapping) and record and record.keys() != {"$repr"}:
+        return [f"{name}: {shown(value)}" for name, value in record.items()]
+    return [shown(record)]
 
 
 def confirm(question: str, *, yes: bool) -> bool:
