@@ -245,8 +245,8 @@ def test_a_new_plugin_is_built_installed_and_used(cli, folder):
     folder.write("a.yaml", "inputs: {w: {use: weather, count: 2}}\npipes: {main: [w]}\n")
     done = folder.penstock("run", "a.yaml", "-q", PYTHONPATH=path)
     assert (done.code, done.out) == (0, '{"number": 1}\n{"number": 2}\n')
-    listed = folder.penstock("plugins", PYTHONPATH=path).out
-    assert "penstock-weather  0.1.0    loaded  input weather" in listed
+    listed = [line.split() for line in folder.penstock("plugins", PYTHONPATH=path).out.splitlines()]
+    assert ["penstock-weather", "0.1.0", "loaded", "input", "weather"] in listed
 
 
 def test_nothing_of_a_plugin_is_overwritten(cli, folder):
