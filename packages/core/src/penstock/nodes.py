@@ -125,6 +125,8 @@ class NodeRun:
                 made = call() if call is not None else ()
             for out in made:
                 self.seconds += perf_counter() - start
+                if not out.source and batch is not None:
+                    out.source = batch.source
                 if out.failures or out.dropped or out.consumed != len(out.records):
                     self._count(out)
                 else:  # as many out as in: nearly every batch
@@ -134,6 +136,7 @@ class NodeRun:
                     duties.failures.set_aside(self, out.source, out.failures)
                 if duties.done is not None:
                     duties.done(self, out)
+                out.failures = ()  # they stay here; what comes next must not count them again
                 if out.records:
                     yield out
                 start = perf_counter()

@@ -229,15 +229,21 @@ def _cross_check(cls: type, values: Mapping[str, Any]) -> list[Problem]:
         setattr(probe, name, values.get(name, one.default))
     try:
         check(probe)
+    except ConfigError as error:
+        return list(error.problems)
     except ValueError as error:
         return [Problem(str(error))]
     return []
 
 
 class _WrongError(ValueError):
-    def __init__(self, what: str, path: str = "", hint: str | None = None) -> None:
+    """`nested`: the value was a mapping as it should be, and what is wrong lies inside."""
+
+    def __init__(
+        self, what: str, path: str = "", hint: str | None = None, *, nested: bool = False
+    ) -> None:
         super().__init__(what)
-        self.what, self.path, self.hint = what, path, hint
+        self.what, self.path, self.hint, self.nested = what, path, hint, nested
 
 
 def _convert(kind: Any, value: Any, base: Path | None) -> Any:
@@ -374,7 +380,7 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, base: Path | None) -> Any
             return _convert(kind, value, base)
         except _WrongError as wrong:
             wrongs.append(wrong)
-    deeper = [wrong for wrong in wrongs if wrong.path]
+    deeper = [wrong for wrong in wrongs if wrong.path or wrong.nested]
     if deeper:
         raise deeper[0]
     shown = [type_name(kind) for kind in kinds if kind is not types.NoneType]
@@ -419,7 +425,8 @@ def _convert_nested(cls: type, value: Any, base: Path | None) -> Any:
     values, problems = read_options(cls, value, base)
     if problems:
         first = problems[0]
-        raise _WrongError(first.what, f".{first.path}" if first.path else "", first.hint)
+        path = f".{first.path}" if first.path else ""
+        raise _WrongError(first.what, path, first.hint, nested=True)
     return cls(**values)
 
 

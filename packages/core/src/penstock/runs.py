@@ -91,7 +91,6 @@ class Run:
         clock: Clock | None = None,
         limits: EpochLimits | None = None,
         max_records: int | None = None,
-        sample: int | None = None,
         run_id: str | None = None,
         engine_name: str = "inline",
         config_hash: str = "",
@@ -106,7 +105,6 @@ class Run:
         self.clock = clock or SystemClock()
         self.limits = limits or EpochLimits()
         self.max_records = max_records
-        self.sample = sample
         self.run_id = run_id or _new_id(self.clock)
         self.engine_name = engine_name
         self.config_hash = config_hash
@@ -282,8 +280,6 @@ class Run:
                 if any(stage.satisfied for stage in self.stages):
                     settle()
                     self._end_unwanted()
-            if self.sample is not None and self.read >= self.sample:
-                return self._end_all(push, settle)
             if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
                 self.stopping = f"after {self.max_records} records"
             if limit is not None and self.read - begun >= limit:
@@ -311,9 +307,8 @@ class Run:
             batch.source = node.name
         if batch.source in self._done:
             batch = self._skip_done(batch)
-        most = self.sample if self.sample is not None else self.max_records
-        if most is not None:
-            batch = _cut(batch, most + self.resumed_at - self.read)
+        if self.max_records is not None:
+            batch = _cut(batch, self.max_records + self.resumed_at - self.read)
         if self._careful:
             self._push_carefully(node, batch, push, settle)
             return
@@ -332,6 +327,7 @@ class Run:
         if node.settings.key is not None:
             self._index(node.settings.key, batch)
         self.events.batch_done(self, node, batch)
+        batch.failures = ()
         if batch.records:
             for successor, copied in node.successors:
                 push(successor, copy_of(batch) if copied else batch)
@@ -412,13 +408,6 @@ class Run:
                 settle()
                 stage.ended = True
 
-    def _end_all(self, push: Push, settle: Settle) -> bool:
-        settle()
-        for node in self.inputs:
-            if not node.ended:
-                self._end(node, push, settle)
-        return False
-
     def _end_unwanted(self) -> None:
         """Stop reading the inputs whose records all end at stages that want no more."""
 
@@ -475,7 +464,7 @@ class Run:
         )
         pending = Pending(self.failures.take(), keys)
         checkpoint = self.delivery.commit(checkpoint, pending, complete=complete)
-        if complete and self.sample is None:
+        if complete:
             self.store.settle_letters(self.pipeline, checkpoint.started, list(self.positions))
         return checkpoint
 
@@ -533,7 +522,9 @@ class Run:
         if self.stopping is not None:
             status = "interrupted"
         if self.error is not None:
-            status = "failed"
+            # Whoever read our output has left, as `head` does: that is no failure of the run.
+            left = isinstance(self.error.__cause__ or self.error, BrokenPipeError)
+            status = "interrupted" if left else "failed"
         nodes = self._reports()
         return Report(
             pipeline=self.pipeline,
