@@ -16,7 +16,9 @@ from penstock.plugins import load
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`site("acme-csv", "code")`: install a distribution whose entry module is `code`."""
-    monkeypatch.syspath_prepend(str(tmp_path))
+    # Nothing that happens to be installed beside the kernel may take part.
+    elsewhere = [path for path in sys.path if "site-packages" not in path]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *elsewhere])
 
     def install(name: str, code: str, version: str = "1.2") -> None:
         module = name.replace("-", "_")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock import Batch, Context, RunError
+from penstock import BATCH_SIZE, Batch, Context, RunError
 from penstock_shape import Group
 
 SALES = [
@@ -108,9 +108,12 @@ def test_groups_account_for_all_their_records(drive):
 
 
 def test_many_groups_are_given_up_in_batches(run):
-    driven = run(Group(by="k", aggregate={}), [{"k": n % 600} for n in range(1200)], size=100)
-    assert [len(batch) for batch in driven.batches] == [256, 256, 88]
-    assert [batch.consumed for batch in driven.batches] == [512, 512, 176]
+    groups = 2 * BATCH_SIZE + 88
+    driven = run(
+        Group(by="k", aggregate={}), [{"k": n % groups} for n in range(2 * groups)], size=100
+    )
+    assert [len(batch) for batch in driven.batches] == [BATCH_SIZE, BATCH_SIZE, 88]
+    assert [batch.consumed for batch in driven.batches] == [2 * BATCH_SIZE, 2 * BATCH_SIZE, 176]
 
 
 @pytest.mark.parametrize(
