@@ -1,0 +1,1 @@
+"""Reports of weather stations, as an input for Penstock."""
