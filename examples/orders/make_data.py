@@ -22,9 +22,7 @@ BROKEN = 0.007
 UNCLOSED_QUOTES = (40_000, 80_000)
 """The rows in which a quote is opened and never closed: a careless reader loses what follows."""
 
-COLUMNS = (
-    "order_id,placed_at,customer,email,country,currency,unit_price,qty,status,note".split(",")
-)
+COLUMNS = "order_id,placed_at,customer,email,country,currency,unit_price,qty,status,note".split(",")
 FIRST_NAMES = (
     "Ada Björn Chloé Dieter Eda Frédéric Grace Håkon Ines Jürgen Karel Łucja Márta Nils Olga "
     "Paweł Renée Søren Thérèse Ulla Vera Wim Zoë"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from docpages import Page, blocks, commands, matches
+from docpages import INSTALLS_ITSELF, Environment, Page, blocks, commands, matches
 from repository import REPO
 
 PAGES = [
     path
     for pattern in ("*.md", "docs/**/*.md", "packages/*/README.md", "examples/*/README.md")
     for path in sorted(REPO.glob(pattern))
+    if not INSTALLS_ITSELF.search(path.read_text("utf-8"))  # tests/install runs those
 ]
 
 
@@ -20,11 +21,11 @@ def test_what_the_page_shows_is_what_happens(path, tmp_path):
     assert "\n".join(Page(path, tmp_path).problems()) == ""
 
 
-def problems(tmp_path: Path, text: str) -> list[str]:
+def problems(tmp_path: Path, text: str, environment: Environment | None = None) -> list[str]:
     page = tmp_path / "page.md"
     page.write_text(text)
     (tmp_path / "folder").mkdir()
-    return list(Page(page, tmp_path / "folder").problems())
+    return list(Page(page, tmp_path / "folder", environment).problems())
 
 
 def fenced(language: str, *lines: str) -> str:
@@ -118,6 +119,36 @@ def test_a_command_that_is_not_run_names_what_there_is(tmp_path, command, proble
 @pytest.mark.parametrize("command", ["pip install penstock", "make demo", "nox -s lint tests"])
 def test_a_command_that_is_not_run_may_name_what_there_is(tmp_path, command):
     assert problems(tmp_path, fenced("console", f"$ {command}")) == []
+
+
+class FakeEnvironment:
+    bin = Path("/bin")
+
+    def __init__(self) -> None:
+        self.installed: list[list[str]] = []
+
+    def pip_install(self, words: list[str], folder: Path) -> None:
+        assert (folder / "pyproject.toml").exists()
+        self.installed.append(words)
+
+
+def test_a_page_with_an_environment_of_its_own_installs_what_it_says(tmp_path):
+    environment = FakeEnvironment()
+    text = fenced("toml", "# pyproject.toml", "[project]") + fenced("console", "$ pip install .")
+    assert problems(tmp_path, text, environment) == []
+    assert environment.installed == [["."]]
+
+
+@pytest.mark.parametrize(
+    ("command", "itself"),
+    [
+        ("pip install .", True),
+        ("pip install --editable ./plugin", True),
+        ("pip install penstock", False),
+    ],
+)
+def test_a_page_that_installs_what_it_has_written_is_recognised(command, itself):
+    assert bool(INSTALLS_ITSELF.search(fenced("console", f"$ {command}"))) is itself
 
 
 @pytest.mark.parametrize(

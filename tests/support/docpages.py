@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 
@@ -24,6 +25,8 @@ FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*$")
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.\w+)$")
 WITHOUT_COMMENTS = {"csv", "json", "jsonl", "text", "tsv"}
+
+INSTALLS_ITSELF = re.compile(r"^\$ pip install (--editable |-e )?\.", re.MULTILINE)
 
 # Commands that would change the reader's machine: looked at, but not run.
 ONLY_CHECKED = re.compile(r"^(cd |git |make |nox|pip install |python3? -m (pip|venv) |uv |source )")
@@ -117,17 +120,26 @@ def matches(expected: list[str], printed: list[str]) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+class Environment(Protocol):
+    """A virtual environment of a page's own: `pip install` on the page is `install` here."""
+
+    @property
+    def bin(self) -> Path: ...
+
+    def pip_install(self, words: list[str], folder: Path) -> None: ...
+
+
 class Shell:
     """Runs commands one by one in a folder; `$?` and what was exported are there for the next."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bin: Path) -> None:
         self.folder = folder
         self.status = 0
         self.exports: list[str] = []
         kept = {name: os.environ[name] for name in ("PYTHONPATH", "TMPDIR") if name in os.environ}
         self.environment = {
             **kept,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+            "PATH": f"{bin}{os.pathsep}{os.defpath}",
             "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "100",
@@ -143,7 +155,7 @@ class Shell:
         )
 
     def python(self, program: str) -> list[str]:
-        return self._run([sys.executable, "-c", program])
+        return self._run(["python", "-c", program])
 
     def _run(self, command: list[str]) -> list[str]:
         done = subprocess.run(
@@ -164,13 +176,17 @@ class Shell:
 class Page:
     """A page of documentation, run in a folder of its own.
 
-    The folder of a README under examples/ begins as a copy of that example.
+    The folder of a README under examples/ begins as a copy of that example. In an `environment`,
+    `pip install` is run too; without one, commands are those that are installed here.
     """
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(self, path: Path, folder: Path, environment: Environment | None = None) -> None:
         self.path = path
-        self.blocks = blocks(path.read_text(encoding="utf-8"))
-        self.shell = Shell(folder)
+        text = path.read_text(encoding="utf-8")
+        self.installs_itself = INSTALLS_ITSELF.search(text) is not None
+        self.blocks = blocks(text)
+        self.environment = environment
+        self.shell = Shell(folder, environment.bin if environment else Path(sys.executable).parent)
         self.folder = folder
         if path.parent.parent == REPO / "examples":
             shutil.copytree(path.parent, folder, dirs_exist_ok=True)
@@ -208,6 +224,9 @@ class Page:
         for command, following in zip(todo, [*todo[1:], None], strict=True):
             if ONLY_CHECKED.match(command.text):
                 yield from ((command.line, p) for p in unknown_names(command.text))
+                if self.environment and command.text.startswith("pip install "):
+                    words = shlex.split(command.text, comments=True)[2:]
+                    self.environment.pip_install(words, self.folder)
                 continue
             printed = self.shell(command.text)
             looked_at = following is not None and following.text == "echo $?"
