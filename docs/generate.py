@@ -31,7 +31,9 @@ from penstock.spec import ROLES
 REPO = Path(__file__).resolve().parents[1]
 PAGES = [REPO / "README.md", *sorted(REPO.glob("docs/**/*.md"))]
 
-PART = re.compile(r"(?<=<!-- generated: )(?P<name>[a-z ]+) -->\n(?P<text>.*?)(?=<!-- end -->)", re.S)
+PART = re.compile(
+    r"(?<=<!-- generated: )(?P<name>[a-z ]+) -->\n(?P<text>.*?)(?=<!-- end -->)", re.S
+)
 
 
 def main() -> int:

@@ -22,6 +22,12 @@ BROKEN = 0.007
 UNCLOSED_QUOTES = (40_000, 80_000)
 """The rows in which a quote is opened and never closed: a careless reader loses what follows."""
 
+
+def bag(weights: Mapping[str, int]) -> list[str]:
+    """Each choice as often as it should come up."""
+    return [choice for choice, weight in weights.items() for _ in range(weight)]
+
+
 COLUMNS = "order_id,placed_at,customer,email,country,currency,unit_price,qty,status,note".split(",")
 FIRST_NAMES = (
     "Ada Björn Chloé Dieter Eda Frédéric Grace Håkon Ines Jürgen Karel Łucja Márta Nils Olga "
@@ -31,18 +37,22 @@ LAST_NAMES = (
     "Andersson Bauer Çelik Dvořák Ekström Fischer García Hansen Jansen Kowalska Lemaître Müller "
     "Novák Ødegård Peeters Rossi Schröder Szabó Weiß Yıldız"
 ).split()
-COUNTRIES = {"DE": 30, "FR": 18, "NL": 12, "ES": 9, "AT": 7, "SE": 7, "PL": 6, "DK": 5, "CH": 6}
+COUNTRIES = bag(
+    {"DE": 30, "FR": 18, "NL": 12, "ES": 9, "AT": 7, "SE": 7, "PL": 6, "DK": 5, "CH": 6}
+)
 CURRENCIES = {"SE": "SEK", "PL": "PLN", "DK": "DKK", "CH": "CHF"}  # elsewhere the euro
-STATUSES = {"shipped": 46, "paid": 38, "cancelled": 9, "returned": 7}
 PRICES = ("4.50", "7.95", "12.00", "19.90", "24.50", "39.00", "79.90", "149.00")
-NOTES = {
-    "": 60,
-    "gift wrap": 12,
-    "leave at the door, please": 10,
-    "Grüße aus Köln": 7,
-    'call it "the blue one"': 6,
-    "second floor,\nring twice": 5,
-}
+STATUSES = bag({"shipped": 46, "paid": 38, "cancelled": 9, "returned": 7})
+NOTES = bag(
+    {
+        "": 60,
+        "gift wrap": 12,
+        "leave at the door, please": 10,
+        "Grüße aus Köln": 7,
+        'call it "the blue one"': 6,
+        "second floor,\nring twice": 5,
+    }
+)
 IN_ASCII = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ı": "i"})
 
 
@@ -57,14 +67,6 @@ class Chance:
 
     def one_of(self, choices: Sequence[T]) -> T:
         return choices[self.below(len(choices))]
-
-    def weighted(self, weights: Mapping[str, int]) -> str:
-        at = self.random() * sum(weights.values())
-        for choice, weight in weights.items():
-            at -= weight
-            if at < 0:
-                break
-        return choice
 
 
 def main() -> None:
@@ -94,7 +96,7 @@ def lines() -> Iterator[bytes]:
 def order(number: int, chance: Chance) -> list[str]:
     placed = datetime(2026, 1, 1) + timedelta(seconds=number * 240 + chance.below(240))
     first, last = chance.one_of(FIRST_NAMES), chance.one_of(LAST_NAMES)
-    country = chance.weighted(COUNTRIES)
+    country = chance.one_of(COUNTRIES)
     return [
         f"A-{1_000_000 + number}",
         placed.isoformat(),
@@ -104,8 +106,8 @@ def order(number: int, chance: Chance) -> list[str]:
         CURRENCIES.get(country, "EUR"),
         chance.one_of(PRICES),
         str(1 + int(chance.random() ** 3 * 9)),
-        chance.weighted(STATUSES),
-        chance.weighted(NOTES),
+        chance.one_of(STATUSES),
+        chance.one_of(NOTES),
     ]
 
 

@@ -1,0 +1,137 @@
+"""What docs/explanation/delivery-so-far.md says holds, with real files and real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PIPELINE = """
+inputs:
+  rows: {{use: "{source}"}}
+transformers:
+  tidy: {{use: fields, where: "id != 2", cast: {{id: int}}}}
+outputs:
+  out: {{use: json, path: out.jsonl, mode: {mode}}}
+pipes:
+  rows: [rows, tidy, out]
+"""
+SOURCES = """
+import os, signal, time
+from pathlib import Path
+
+def good():
+    yield from ({"id": n} for n in ("1", "2", "3", "x"))
+
+def failing():
+    yield from ({"id": n} for n in range(1000))
+    raise OSError("the line is dead")
+
+def endless():
+    n = 0
+    while True:
+        yield {"id": n}
+        n += 1
+        if n == 1000:
+            Path("under-way").touch()
+        if n > 1000:
+            time.sleep(0.001)
+"""
+OLD = '{"id":0}\n'
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "sources.py").write_text(SOURCES)
+    (tmp_path / "out.jsonl").write_text(OLD)
+    return tmp_path
+
+
+def declare(folder: Path, source: str, mode: str = "replace") -> None:
+    text = PIPELINE.format(source=f"sources:{source}", mode=mode)
+    (folder / "pipeline.yaml").write_text(text)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "penstock", "run", "pipeline.yaml", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def written(folder: Path) -> list[int]:
+    return [json.loads(line)["id"] for line in (folder / "out.jsonl").read_text().splitlines()]
+
+
+def test_every_record_is_accounted_for_and_a_failed_one_is_not_written(folder):
+    declare(folder, "good")
+    code, out = finished(start(folder, "--json"))
+    balance = json.loads(out)["balance"]
+    assert code == 6
+    assert balance["holds"]
+    assert [balance[name] for name in ("read", "written", "filtered", "dead")] == [4, 2, 1, 1]
+    assert written(folder) == [1, 3]
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_run_that_fails_leaves_the_file_as_it_was(folder, mode):
+    declare(folder, "failing", mode)
+    code, _ = finished(start(folder))
+    assert code == 1
+    assert (folder / "out.jsonl").read_text() == OLD
+
+
+def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder):
+    declare(folder, "endless")
+    process = start(folder)
+    wait_for(folder / "under-way")
+    process.kill()
+    finished(process)
+    assert (folder / "out.jsonl").read_text() == OLD
+    declare(folder, "good")
+    finished(start(folder))
+    assert written(folder) == [1, 3]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(folder, number, code):
+    declare(folder, "endless")
+    process = start(folder, "--json")
+    wait_for(folder / "under-way")
+    process.send_signal(number)
+    ended, out = finished(process)
+    report = json.loads(out)
+    assert ended == code
+    assert report["status"] == "interrupted"
+    assert report["epochs"] >= 1
+    assert report["balance"]["holds"]
+    assert (folder / "out.jsonl").read_text() == OLD
+
+
+def test_each_run_reads_its_inputs_from_the_start(folder):
+    declare(folder, "good")
+    for _ in range(2):
+        finished(start(folder))
+        assert written(folder) == [1, 3]
