@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -274,13 +275,13 @@ def first_line(documented: Any) -> str:
 
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
-    **{ROLES[role]: lambda role=role: components(role) for role in ROLES},
-    "engines": lambda: components("engine"),
-    "others": lambda: kinds_without_options("scheduler", "store", "dialect", "syntax", "command"),
+    **{section: partial(components, role) for role, section in ROLES.items()},
+    "engines": partial(components, "engine"),
+    "others": partial(kinds_without_options, "scheduler", "store", "dialect", "syntax", "command"),
     "reserved keys": reserved,
     "epoch": lambda: option_table(options_of(EpochOptions)),
-    "provide hooks": lambda: hooks("provide"),
-    "event hooks": lambda: hooks("events"),
+    "provide hooks": partial(hooks, "provide"),
+    "event hooks": partial(hooks, "events"),
     "commands": commands,
     "exit codes": exit_codes,
     "errors for authors": for_authors,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,14 +59,26 @@ def declare(folder: Path, source: str, mode: str = "replace") -> None:
     (folder / "pipeline.yaml").write_text(text)
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "penstock", "run", "pipeline.yaml", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+@pytest.fixture
+def start(folder) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `penstock run`; whatever happens, nothing is left running."""
+    started = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "penstock", "run", "pipeline.yaml", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -84,9 +97,9 @@ def written(folder: Path) -> list[int]:
     return [json.loads(line)["id"] for line in (folder / "out.jsonl").read_text().splitlines()]
 
 
-def test_every_record_is_accounted_for_and_a_failed_one_is_not_written(folder):
+def test_every_record_is_accounted_for_and_a_failed_one_is_not_written(folder, start):
     declare(folder, "good")
-    code, out = finished(start(folder, "--json"))
+    code, out = finished(start("--json"))
     balance = json.loads(out)["balance"]
     assert code == 6
     assert balance["holds"]
@@ -95,30 +108,32 @@ def test_every_record_is_accounted_for_and_a_failed_one_is_not_written(folder):
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_a_run_that_fails_leaves_the_file_as_it_was(folder, mode):
+def test_a_run_that_fails_leaves_the_file_as_it_was(folder, start, mode):
     declare(folder, "failing", mode)
-    code, _ = finished(start(folder))
+    code, _ = finished(start())
     assert code == 1
     assert (folder / "out.jsonl").read_text() == OLD
 
 
-def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder):
+def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder, start):
     declare(folder, "endless")
-    process = start(folder)
+    process = start()
     wait_for(folder / "under-way")
     process.kill()
     finished(process)
     assert (folder / "out.jsonl").read_text() == OLD
     declare(folder, "good")
-    finished(start(folder))
+    finished(start())
     assert written(folder) == [1, 3]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(folder, number, code):
+def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(
+    folder, start, number, code
+):
     declare(folder, "endless")
-    process = start(folder, "--json")
+    process = start("--json")
     wait_for(folder / "under-way")
     process.send_signal(number)
     ended, out = finished(process)
@@ -130,8 +145,8 @@ def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(folde
     assert (folder / "out.jsonl").read_text() == OLD
 
 
-def test_each_run_reads_its_inputs_from_the_start(folder):
+def test_each_run_reads_its_inputs_from_the_start(folder, start):
     declare(folder, "good")
     for _ in range(2):
-        finished(start(folder))
+        finished(start())
         assert written(folder) == [1, 3]
