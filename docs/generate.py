@@ -175,7 +175,7 @@ def commands() -> Iterator[str]:
 
 
 def arguments(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
-    nested = []
+    nested: list[tuple[str, argparse.ArgumentParser]] = []
     rows = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
