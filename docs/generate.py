@@ -25,7 +25,7 @@ from penstock import errors
 from penstock.cli import COMMANDS
 from penstock.hookspecs import PROVIDERS, Hooks
 from penstock.native import EpochOptions, ReservedOptions, reserved_keys
-from penstock.options import Option, options_of, type_name
+from penstock.options import ByteSize, Option, options_of, type_name
 from penstock.plugins import Plugins, Provided
 from penstock.spec import ROLES
 
@@ -111,7 +111,17 @@ def default_of(option: Option) -> str:
         return "required"
     if option.default is None:
         return ""
+    if type_name(option.type) == type_name(ByteSize):
+        return f"`{size(option.default)}`"
     return f"`{as_written(option.default)}`"
+
+
+def size(count: int) -> str:
+    """A number of bytes with the unit that leaves the least to read."""
+    for unit, factor in (("MiB", 2**20), ("KiB", 2**10)):
+        if count and count % factor == 0:
+            return f"{count // factor}{unit}"
+    return str(count)
 
 
 def as_written(value: Any) -> str:
