@@ -127,6 +127,15 @@ def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder, s
     assert written(folder) == [1, 3]
 
 
+def test_a_run_that_is_killed_leaves_what_was_there_before_it_appended(folder, start):
+    declare(folder, "endless", "append")
+    process = start()
+    wait_for(folder / "under-way")
+    process.kill()
+    finished(process)
+    assert (folder / "out.jsonl").read_text().startswith(OLD)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(
