@@ -41,7 +41,8 @@ def test_an_example_says_what_it_shows(folder):
 
 @pytest.mark.parametrize("demo", DEMOS, ids=name)
 def test_a_demo_runs_to_its_end(demo, tmp_path):
-    copy = shutil.copytree(demo.parent, tmp_path / demo.parent.name)
+    left_behind = shutil.ignore_patterns(".penstock", "out")
+    copy = shutil.copytree(demo.parent, tmp_path / demo.parent.name, ignore=left_behind)
     done = run(sys.executable, copy / "demo.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout

@@ -189,7 +189,8 @@ class Page:
         self.shell = Shell(folder, environment.bin if environment else Path(sys.executable).parent)
         self.folder = folder
         if path.parent.parent == REPO / "examples":
-            shutil.copytree(path.parent, folder, dirs_exist_ok=True)
+            left_behind = shutil.ignore_patterns(".penstock", "out")
+            shutil.copytree(path.parent, folder, ignore=left_behind, dirs_exist_ok=True)
 
     def problems(self) -> Iterator[str]:
         """Everything on the page that is not as it says, as sentences."""
