@@ -86,6 +86,12 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, out
 
 
+def run_command(*arguments: str, cwd: Path) -> str:
+    command = [sys.executable, "-m", "penstock", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8", check=True)
+    return done.stdout
+
+
 def wait_for(path: Path) -> None:
     deadline = time.monotonic() + 30
     while not path.exists():
@@ -123,7 +129,7 @@ def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder, s
     finished(process)
     assert (folder / "out.jsonl").read_text() == OLD
     declare(folder, "good")
-    finished(start())
+    finished(start("--fresh"))
     assert written(folder) == [1, 3]
 
 
@@ -154,8 +160,46 @@ def test_a_signal_ends_a_run_after_its_epoch_and_leaves_the_file_as_it_was(
     assert (folder / "out.jsonl").read_text() == OLD
 
 
-def test_each_run_reads_its_inputs_from_the_start(folder, start):
+def test_a_run_after_one_that_has_ended_well_reads_from_the_start(folder, start):
     declare(folder, "good")
     for _ in range(2):
         finished(start())
         assert written(folder) == [1, 3]
+
+
+def printing(folder: Path, count: int) -> None:
+    (folder / "sources.py").write_text(f"def some(): yield from range({count})\n")
+    (folder / "pipeline.yaml").write_text(
+        'inputs: {rows: {use: "sources:some"}}\npipes: {main: [rows]}\n'
+    )
+
+
+def test_a_run_that_was_cut_off_is_resumed_and_says_so(folder, start):
+    printing(folder, 5000)
+    _, first = finished(start("--max-records", "1000"))
+    code, second = finished(start())
+    assert code == 0
+    assert [int(n) for n in (first + second).split()] == list(range(5000))
+    reports = run_command("runs", "pipeline.yaml", "last", cwd=folder)
+    assert "resumed after 1000 records, where the run before was cut off" in reports
+
+
+def test_fresh_starts_a_run_over_that_was_cut_off(folder, start):
+    printing(folder, 5000)
+    finished(start("--max-records", "1000"))
+    _, out = finished(start("--fresh"))
+    assert [int(n) for n in out.split()] == list(range(5000))
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_one_after_a_kill_is_not(folder, start):
+    declare(folder, "endless")
+    process = start()
+    wait_for(folder / "under-way")
+    second = start()
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "pipeline: another run is under way" in err
+    process.kill()
+    finished(process)
+    declare(folder, "good")
+    assert finished(start("--fresh"))[0] == 6
