@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock import BATCH_SIZE
+from penstock_console.text import number
+
 pty = pytest.importorskip("pty", reason="there are no terminals of this kind here")
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
@@ -21,18 +24,19 @@ import time
 from pathlib import Path
 
 def orders():
-    for number in range(1, 301):
+    for number in range(1, BATCH + 1):
         yield {"id": number, "amount": "n/a" if number == 200 else "1.50"}
     while not Path("go").exists():
         time.sleep(0.01)
-    yield {"id": 301, "amount": "1.50"}
+    yield {"id": BATCH + 1, "amount": "1.50"}
 
 def total(order):
     return {**order, "amount": float(order["amount"])}
 
 def store(order):
     pass
-"""
+""".replace("BATCH", str(BATCH_SIZE))
+FIRST_BATCH = f"{number(BATCH_SIZE)} read, {number(BATCH_SIZE - 1)} written"
 PIPELINE = """
 inputs:
   orders: {use: "shop:orders"}
@@ -118,7 +122,7 @@ class OnTerminal:
 def test_a_run_shows_its_nodes_and_then_its_report(folder, screen, pipeline):
     with OnTerminal(folder, pipeline) as run:
         name = pipeline.partition(".")[0]
-        run.until(rf"{name}: 256 read, 255 written, 1 failed, .*\n.* (?s:.*)total")
+        run.until(rf"{name}: {FIRST_BATCH}, 1 failed, .*\n.* (?s:.*)total")
         assert "\x1b[31m1\x1b[0m" in run.text, "failures are red"
         assert run.go() == 6
     shown = str(screen(run.text))
@@ -131,7 +135,7 @@ def test_a_run_shows_its_nodes_and_then_its_report(folder, screen, pipeline):
 
 def test_no_color_is_honoured(folder):
     with OnTerminal(folder, "shop.yaml", NO_COLOR="1") as run:
-        run.until("256 read, 255 written")
+        run.until(FIRST_BATCH)
         run.go()
     assert re.findall(r"\x1b\[[\d;]*m", run.text) == []
     assert "\x1b[J" in run.text, "a block needs no colours"
@@ -152,7 +156,7 @@ def test_a_quiet_run_shows_nothing(folder):
 
 def test_ctrl_c_leaves_a_report_and_a_sane_terminal(folder, screen):
     with OnTerminal(folder, "threads.yaml") as run:
-        run.until("256 read, 255 written")
+        run.until(FIRST_BATCH)
         run.process.send_signal(signal.SIGINT)
         run.until("stopping")
         assert run.go() == 130
@@ -165,7 +169,7 @@ def test_ctrl_c_leaves_a_report_and_a_sane_terminal(folder, screen):
 
 def test_ctrl_c_twice_leaves_the_terminal_without_colours_and_at_a_new_line(folder, screen):
     with OnTerminal(folder, "threads.yaml") as run:
-        run.until("256 read, 255 written")
+        run.until(FIRST_BATCH)
         run.process.send_signal(signal.SIGINT)
         run.until("once more")
         run.process.send_signal(signal.SIGINT)
@@ -195,7 +199,7 @@ def test_in_a_log_a_short_run_is_its_report_alone(folder):
     assert "\x1b" not in done.stderr
     lines = done.stderr.splitlines()
     assert lines[0].startswith("node ")
-    assert lines[1].split()[:4] == ["orders", "shop:orders", "301", "0"]
+    assert " ".join(lines[1].split()).startswith(f"orders shop:orders {number(BATCH_SIZE + 1)} 0 ")
     assert lines[-2].startswith("shop: finished, with dead letters, in ")
 
 

@@ -131,6 +131,18 @@ def test_what_the_command_line_says_on_ctrl_c_is_not_drawn_over(start, terminal,
     assert lines[-1] == "^Cpenstock: finishing what was read; once more to stop at once"
 
 
+def test_a_run_that_stops_by_itself_goes_on_in_its_place(start, terminal, screen):
+    run = start(ListInput(), ListOutput(), clock=FakeClock())
+    one = terminal()
+    live = Live(run, Progress(run), one)
+    live.update()
+    run.stop("after 10 records")
+    live.update()
+    lines = str(screen(one.stream.getvalue())).splitlines()
+    assert lines[0] == "shop: 0 read, 0 written, 0/s, stopping, 0:00"
+    assert len(lines) == 4
+
+
 def test_records_on_the_same_terminal_are_not_torn_by_a_block(start, stderr, monkeypatch):
     monkeypatch.setattr("sys.stdout", stderr)
     run = start(ListInput(values=[1]))

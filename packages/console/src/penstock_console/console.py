@@ -85,9 +85,9 @@ class Live:
         self._stopping = False
 
     def update(self) -> None:
-        if self.run.stopping is not None and not self._stopping:
+        if self.run.stopping == "interrupted" and not self._stopping:
             self._stopping = True
-            self.block.leave()  # the command line has said so, below our lines
+            self.block.leave()  # the command line has said so, on the line below ours
         self.block.draw(self.progress.block(self.terminal.size.columns - 1))
 
     def end(self) -> None:
