@@ -252,3 +252,19 @@ def test_a_run_that_dies_again_and_again_ends_the_same(
         lives += 1
         assert lives < 300
     check(disk, store, kinds)
+
+
+@pytest.mark.parametrize("limit", [{"max_records": 7}, {"max_seconds": 0.0}])
+def test_a_run_stops_at_its_limit_and_the_next_goes_on(
+    start: EngineRun, limit: dict[str, Any]
+) -> None:
+    disk, store, reports = Disk(), MemoryStore(), []
+    while not reports or reports[-1].status == "stopped":
+        source, out = ListInput(values=RECORDS, batch_size=5), FileOutput(disk, "out", Fate())
+        reports.append(start(source, out, store=store, **limit).execute())
+
+    assert len(reports) > 5
+    assert {report.exit_code for report in reports} == {0}
+    assert "the next run goes on from there" in reports[0].warnings[-1]
+    assert FileOutput.content(disk, "out") == RECORDS
+    assert str(reports[-1].balance) == "read 59 = written 59 + filtered 0 + dead 0"

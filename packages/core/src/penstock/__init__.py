@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Output,
         RecordInput,
         Stage,
+        TransactionalOutput,
         Transformer,
     )
     from .errors import (
@@ -49,7 +50,14 @@ if TYPE_CHECKING:
     from .plugins import Plugins
     from .schedule import Clock, Scheduler, Tick
     from .spec import Document, PipelineSpec
-    from .store import Checkpoint, DeadLetter, MemoryStore, Store
+    from .store import (
+        Checkpoint,
+        DeadLetter,
+        FencedError,
+        LeaseTakenError,
+        MemoryStore,
+        Store,
+    )
 
 __version__ = "0.1.0"
 
@@ -66,6 +74,7 @@ _HOMES = {
         "Output",
         "RecordInput",
         "Stage",
+        "TransactionalOutput",
         "Transformer",
     ),
     "errors": (
@@ -87,7 +96,14 @@ _HOMES = {
     "plugins": ("Plugins",),
     "schedule": ("Clock", "Scheduler", "Tick"),
     "spec": ("Document", "PipelineSpec"),
-    "store": ("Checkpoint", "DeadLetter", "MemoryStore", "Store"),
+    "store": (
+        "Checkpoint",
+        "DeadLetter",
+        "FencedError",
+        "LeaseTakenError",
+        "MemoryStore",
+        "Store",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -106,8 +122,10 @@ __all__ = [
     "Document",
     "Duration",
     "Failure",
+    "FencedError",
     "Input",
     "Inspector",
+    "LeaseTakenError",
     "MemoryStore",
     "Output",
     "PenstockError",
@@ -127,6 +145,7 @@ __all__ = [
     "Stage",
     "Store",
     "Tick",
+    "TransactionalOutput",
     "Transformer",
     "TransientError",
     "UsageError",

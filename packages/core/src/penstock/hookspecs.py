@@ -95,7 +95,7 @@ class Hooks:
 
     @hookspec
     def penstock_commands(self) -> Mapping[str, str]:  # type: ignore[empty-body]
-        """Commands by name: modules' `"package.module:command"` objects, each with `help`,
+        """Commands by name: modules' `"package.module:command"` objects, each with `HELP`,
         `arguments(parser)` and `run(arguments) -> int`."""
 
     # ---- what happens ---------------------------------------------------------------------------

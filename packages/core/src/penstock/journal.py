@@ -133,8 +133,8 @@ class FailureGroup:
 class Report:
     """The result of a run.
 
-    `status` is "ok", "letters" (finished, with dead letters), "interrupted" or "failed"; `started`
-    is in seconds since the epoch.
+    `status` is "ok", "letters" (finished, with dead letters), "stopped" (at a limit it was given),
+    "interrupted" or "failed"; `started` is in seconds since the epoch.
     """
 
     pipeline: str
@@ -155,12 +155,14 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return self.status in ("ok", "letters")
+        return self.status in ("ok", "letters", "stopped")
 
     @property
     def exit_code(self) -> int:
         """What the command line ends with; an interrupted run ends with the signal's own code."""
-        return {"ok": EXIT_OK, "letters": EXIT_LETTERS}.get(self.status, EXIT_FAILED)
+        if self.status in ("ok", "letters", "stopped"):
+            return EXIT_LETTERS if self.letters else EXIT_OK
+        return EXIT_FAILED
 
     def node(self, name: str) -> NodeReport:
         return next(node for node in self.nodes if node.name == name)
@@ -239,6 +241,7 @@ class Report:
 _STATUS = {
     "ok": "finished",
     "letters": "finished, with dead letters,",
+    "stopped": "stopped at its limit",
     "interrupted": "interrupted",
     "failed": "failed",
 }

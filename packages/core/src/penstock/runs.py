@@ -126,6 +126,7 @@ class Run:
         self.started = self.clock.now()
         self.error: Exception | None = None
         self.stopping: str | None = None
+        self.limit: str | None = None  # the limit that the run was given and has reached
         self.events = Events(hooks)
         self.failures = Failures(
             pipeline, self.run_id, self.clock, self._record_failed, self._save_part
@@ -281,12 +282,12 @@ class Run:
                     settle()
                     self._end_unwanted()
             if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
-                self.stopping = f"after {self.max_records} records"
+                self.stopping = self.limit = f"after {self.max_records} records"
             if limit is not None and self.read - begun >= limit:
                 return True
             now = self.clock.monotonic()
             if self.max_seconds is not None and now - self._begun >= self.max_seconds:
-                self.stopping = f"after {self.max_seconds:g} seconds"
+                self.stopping = self.limit = f"after {self.max_seconds:g} seconds"
             if now >= deadline:
                 return True
             self.delivery.renew()
@@ -519,12 +520,16 @@ class Run:
 
     def _report(self, seconds: float) -> Report:
         status = "letters" if self.failures.letters else "ok"
-        if self.stopping is not None:
+        if self.limit is not None:
+            status = "stopped"
+        elif self.stopping is not None:
             status = "interrupted"
         if self.error is not None:
             # Whoever read our output has left, as `head` does: that is no failure of the run.
             left = isinstance(self.error.__cause__ or self.error, BrokenPipeError)
             status = "interrupted" if left else "failed"
+        if self.limit is not None:
+            self.warnings.append(f"stopped {self.limit}; the next run goes on from there")
         nodes = self._reports()
         return Report(
             pipeline=self.pipeline,

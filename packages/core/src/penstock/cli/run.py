@@ -47,7 +47,7 @@ def run(options: Any) -> int:
     store.open()
     display = None
     if not options.quiet:
-        color = not options.no_color and "NO_COLOR" not in os.environ and sys.stderr.isatty()
+        color = not options.no_color and not os.environ.get("NO_COLOR") and sys.stderr.isatty()
         display = Display(progress=not options.json, color=color)
     try:
         one = pipeline.start(
