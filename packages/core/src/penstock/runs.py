@@ -274,6 +274,7 @@ class Run:
                     return False
                 settle()
                 self._end(self.nodes[name], push, settle)
+                continue  # no limit may keep a run from noticing that it is done
             elif batch is None:
                 self._idle(push)
             else:
