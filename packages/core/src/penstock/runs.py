@@ -275,7 +275,7 @@ class Run:
                 settle()
                 self._end(self.nodes[name], push, settle)
                 continue  # no limit may keep a run from noticing that it is done
-            elif batch is None:
+            if batch is None:
                 self._idle(push)
             else:
                 self._push_fresh(self.nodes[name], batch, push, settle)
