@@ -501,3 +501,33 @@ def test_secrets_are_masked_in_messages_and_letters(start: EngineRun) -> None:
     assert "hunter2" not in shown
     assert "pa55" not in repr(report) + str(report.to_dict()) + str(store.letters())
     assert "*** refused by db://me:***@host/x for ***" in store.letters()[0].message
+
+
+def test_failures_are_grouped_by_what_they_say(start: EngineRun) -> None:
+    class Says(Transformer):
+        def transform(self, record: int) -> int:
+            if record % 20 == 1:
+                raise RecordError(f"cannot read 'value {record}' in line {record}")
+            if record % 100 == 2:
+                raise RecordError("is empty")
+            return record
+
+    report = start(ListInput(values=list(range(2000))), Says(), ListOutput()).execute()
+
+    assert [(group.count, group.message) for group in report.failures] == [
+        (100, "cannot read 'value 1' in line 1"),
+        (20, "is empty"),
+    ]
+
+
+def test_messages_that_never_repeat_do_not_fill_the_report(start: EngineRun) -> None:
+    class Says(Transformer):
+        def transform(self, record: int) -> int:
+            if record % 20 == 1:
+                raise RecordError("x" * record)
+            return record
+
+    report = start(ListInput(values=list(range(2000))), Says(), ListOutput()).execute()
+
+    assert sum(group.count for group in report.failures) == 100
+    assert len(report.failures) <= 51

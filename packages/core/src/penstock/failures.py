@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from .nodes import NodeRun
     from .schedule import Clock
 
-__all__ = ["Failures", "describe"]
+__all__ = ["Failures", "describe", "shape_of"]
 
 _BREAKER_LEAST = 100
 _BREAKER_SHARE = 0.10
 _BREAKER_READ = 1000
 _PENDING = 1000
+_GROUPS = 50
 
 
 def describe(error: BaseException) -> str:
@@ -30,6 +32,15 @@ def describe(error: BaseException) -> str:
         return str(error)
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_DIGITS = re.compile(r"\d+(?:\.\d+)?")
+
+
+def shape_of(message: str) -> str:
+    """A message without what differs from record to record: quoted values and numbers."""
+    return _DIGITS.sub("…", _QUOTED.sub("…", message))
 
 
 class Failures:
@@ -49,7 +60,7 @@ class Failures:
         self.pipeline = pipeline
         self.run_id = run_id
         self.clock = clock
-        self.groups: dict[tuple[str, str], FailureGroup] = {}
+        self.groups: dict[tuple[str, str, str], FailureGroup] = {}
         self.total = 0
         self.letters = 0
         self._listener = listener
@@ -112,11 +123,14 @@ class Failures:
 
     def _count(self, node: NodeRun, failure: Failure, message: str, where: str) -> None:
         name = type(failure.error).__name__
+        key = (node.name, name, shape_of(message))
         with self._lock:
             self.total += 1
-            group = self.groups.get((node.name, name))
+            if len(self.groups) >= _GROUPS:
+                key = (node.name, name, "")  # messages that never repeat must not fill the memory
+            group = self.groups.get(key)
             if group is None:
-                self.groups[node.name, name] = FailureGroup(node.name, name, 1, message, where)
+                self.groups[key] = FailureGroup(node.name, name, 1, message, where)
             else:
                 group.count += 1
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..failures import shape_of
 from ..store import DeadLetter, decode_record
 from . import common_arguments
 from .loading import Past, past_arguments, past_of
@@ -103,14 +103,6 @@ def _chosen(past: Past, options: Any) -> list[DeadLetter]:
 
 
 # ---- what to show -------------------------------------------------------------------------------
-
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_DIGITS = re.compile(r"\d+(?:\.\d+)?")
-
-
-def shape_of(message: str) -> str:
-    """A message without what differs from record to record: quoted values and numbers."""
-    return _DIGITS.sub("…", _QUOTED.sub("…", message))
 
 
 def _groups(letters: Sequence[DeadLetter]) -> str:
