@@ -5,17 +5,19 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock import ConnectError, RunError
-from penstock_files.writing import FileWriter
+from penstock_files.writing import FileWriter, delivery_of
 
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -49,7 +51,7 @@ def test_giving_up_leaves_the_old_file_and_no_part(target: Path) -> None:
     target.write_text("old")
     writer = FileWriter(target)
     writer.write(b"new")
-    writer.abort()
+    writer.close()
     assert target.read_text() == "old"
     assert os.listdir(target.parent) == ["out.txt"]
 
@@ -68,7 +70,7 @@ def test_giving_up_an_append_cuts_the_file_back(target: Path) -> None:
     writer = FileWriter(target, "append")
     writer.write(b"new\n")
     writer.flush()
-    writer.abort()
+    writer.close()
     assert target.read_text() == "old\n"
 
 
@@ -76,7 +78,7 @@ def test_giving_up_an_append_to_a_new_file_removes_it(target: Path) -> None:
     writer = FileWriter(target, "append")
     writer.write(b"new\n")
     writer.flush()
-    writer.abort()
+    writer.close()
     assert not target.exists()
 
 
@@ -85,7 +87,7 @@ def test_finish_and_abort_after_the_end_change_nothing(target: Path) -> None:
     writer.write(b"new")
     writer.finish()
     writer.finish()
-    writer.abort()
+    writer.close()
     assert target.read_text() == "new"
 
 
@@ -119,7 +121,7 @@ def test_what_was_flushed_unpacks_without_the_rest(tmp_path: Path, suffix: str) 
     writer.write(b"one\n")
     writer.flush()
     assert OPENERS[suffix](target).read() == b"one\n"
-    writer.abort()
+    writer.close()
 
 
 @pytest.mark.parametrize("suffix", OPENERS)
@@ -161,7 +163,7 @@ def test_a_second_writer_is_refused(target: Path, mode: str) -> None:
     first.write(b"first")
     first.finish()
     assert target.read_bytes() == b"first"
-    FileWriter(target, mode).abort()
+    FileWriter(target, mode).close()
 
 
 def test_what_a_killed_run_left_behind_is_written_over(target: Path) -> None:
@@ -180,22 +182,15 @@ def test_what_a_killed_run_left_behind_is_written_over(target: Path) -> None:
     assert os.listdir(target.parent) == ["out.txt"]
 
 
-def test_where_there_are_no_locks_the_part_file_is_the_lock(
+def test_where_there_are_no_locks_a_file_is_replaced_all_the_same(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("penstock_files.writing.fcntl", None)
     first = FileWriter(target)
-    with pytest.raises(ConnectError) as caught:
-        FileWriter(target)
-    part = target.with_name(".out.txt.part")
-    assert str(caught.value) == (
-        f"{target}: is being written by another run; wait for the other run; "
-        f"if there is none, remove {str(part)!r}"
-    )
     first.write(b"1")
     first.finish()
     assert target.read_bytes() == b"1"
-    FileWriter(target).abort()
+    FileWriter(target).close()
     assert os.listdir(target.parent) == ["out.txt"]
 
 
@@ -209,7 +204,7 @@ def test_standard_output_gets_the_bytes_at_once(
     writer.write(b"\xff\n")
     assert raw.getvalue() == b"before\n\xff\n"
     writer.finish()
-    writer.abort()
+    writer.close()
     print("after", flush=True)
     assert raw.getvalue() == b"before\n\xff\nafter\n"
 
@@ -266,7 +261,7 @@ def test_a_full_disk(mode: str) -> None:
     with pytest.raises(RunError) as caught:
         writer.write(b"x")
     assert str(caught.value) == "/dev/full: the disk is full; make room and run it again"
-    writer.abort()
+    writer.close()
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -355,4 +350,222 @@ def test_ends_with_looks_at_the_file_that_is_appended_to(target: Path) -> None:
     again = FileWriter(target, "append")
     assert again.ends_with(b"half")
     assert not again.ends_with(b"\n")
-    again.abort()
+    again.close()
+
+
+# ---- a run that was cut off ----------------------------------------------------------------------
+
+
+def cut_off(writer: FileWriter) -> None:
+    """What a kill leaves: nothing is tidied up, what is in the buffer is gone."""
+    writer._file.raw.close()  # type: ignore[attr-defined]
+
+
+def in_json(mark: Any) -> Any:
+    return json.loads(json.dumps(mark))
+
+
+def half_way(target: Path, mode: Any = "replace") -> Any:
+    """A run that has written one line, marked it, and was cut off in the next; its mark."""
+    writer = FileWriter(target, mode)
+    writer.resume()
+    writer.write(b"one\n")
+    mark = in_json(writer.mark())
+    writer.write(b"half of tw")
+    writer.flush()
+    cut_off(writer)
+    return mark
+
+
+def resumed(target: Path, mark: Any, mode: Any = "replace") -> FileWriter:
+    writer = FileWriter(target, mode)
+    try:
+        writer.resume(mark)
+    except ConnectError:
+        writer.close()
+        raise
+    return writer
+
+
+@pytest.mark.parametrize("suffix", ["", *OPENERS])
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_run_goes_on_right_after_its_mark(tmp_path: Path, suffix: str, mode: str) -> None:
+    target = tmp_path / f"out{suffix}"
+    mark = half_way(target, mode)
+    writer = resumed(target, mark, mode)
+    writer.write(b"two\n")
+    writer.finish(b"end\n")
+    writer.close()
+    read = OPENERS.get(suffix, open)
+    with read(target, "rb") as file:
+        assert file.read() == b"one\ntwo\nend\n"
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_without_a_mark_a_run_begins_with_nothing(target: Path) -> None:
+    half_way(target)
+    writer = resumed(target, None)
+    writer.write(b"1")
+    writer.finish()
+    assert target.read_bytes() == b"1"
+
+
+def test_what_is_marked_stays_when_the_writer_is_closed(target: Path) -> None:
+    writer = resumed(target, half_way(target))
+    writer.write(b"two\n")
+    mark = in_json(writer.mark())
+    writer.write(b"thr")
+    writer.close()
+    assert not target.exists()
+    again = resumed(target, mark)
+    again.finish()
+    assert target.read_bytes() == b"one\ntwo\n"
+
+
+def test_an_append_is_cut_back_to_its_mark_when_the_writer_is_closed(target: Path) -> None:
+    target.write_text("old\n")
+    writer = resumed(target, half_way(target, "append"), "append")
+    writer.write(b"half of tw")
+    writer.flush()
+    writer.close()
+    assert target.read_bytes() == b"old\none\n"
+
+
+def test_a_writer_that_is_only_opened_keeps_what_there_is_to_resume(target: Path) -> None:
+    mark = half_way(target)
+    FileWriter(target).close()
+    writer = resumed(target, mark)
+    writer.finish()
+    assert target.read_bytes() == b"one\n"
+
+
+def test_a_writer_that_is_only_opened_leaves_nothing(target: Path) -> None:
+    FileWriter(target).close()
+    FileWriter(target, "append").close()
+    assert os.listdir(target.parent) == []
+
+
+@pytest.mark.parametrize("before", [b"", b"old\n"])
+def test_an_append_that_was_cut_off_before_its_first_mark_is_taken_back(
+    target: Path, before: bytes
+) -> None:
+    target.write_bytes(before)
+    first = FileWriter(target, "append")
+    first.resume()
+    first.write(b"lost\n")
+    first.flush()
+    cut_off(first)
+    again = FileWriter(target, "append")
+    assert again.length == len(before)
+    again.resume()
+    again.write(b"new\n")
+    again.finish()
+    assert target.read_bytes() == before + b"new\n"
+    assert os.listdir(target.parent) == ["out.txt"]
+
+
+def test_an_append_that_was_finished_is_never_taken_back(target: Path) -> None:
+    for line in (b"one\n", b"two\n"):
+        writer = FileWriter(target, "append")
+        writer.resume()
+        writer.write(line)
+        writer.finish()
+        writer.close()
+    assert target.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_beginning_that_is_only_half_noted_means_that_nothing_was_written(target: Path) -> None:
+    target.write_bytes(b"old\n")
+    target.with_name(".out.txt.start").write_bytes(b'{"len')
+    writer = FileWriter(target, "append")
+    writer.resume()
+    writer.write(b"new\n")
+    writer.finish()
+    assert target.read_bytes() == b"old\nnew\n"
+
+
+@pytest.mark.parametrize("suffix", ["", *OPENERS])
+@pytest.mark.parametrize("closing", [b"", b"]\n"])
+def test_a_file_that_is_in_place_already_is_finished(
+    tmp_path: Path, suffix: str, closing: bytes
+) -> None:
+    """The run before died after it had renamed the file and before it could note it."""
+    target = tmp_path / f"out{suffix}"
+    first = FileWriter(target)
+    first.resume()
+    first.write(b"one\n")
+    mark = in_json(first.mark())
+    first.finish(closing)
+    before = target.read_bytes()
+    for _ in range(2):
+        again = resumed(target, mark)
+        assert again.mark() == mark
+        again.finish(closing)
+        again.close()
+        assert target.read_bytes() == before
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_a_run_that_dies_once_more_before_it_sees_that_the_file_is_in_place(target: Path) -> None:
+    mark = half_way(target)
+    resumed(target, mark).finish()
+    cut_off(resumed(target, mark))  # leaves an empty part file
+    again = resumed(target, mark)
+    again.finish()
+    assert target.read_bytes() == b"one\n"
+    assert os.listdir(target.parent) == ["out.txt"]
+
+
+LOST = "{path}: {what}does not have the 4 bytes that an earlier run wrote; {hint}"
+HINT = "put it back as it was, or start over with --fresh"
+
+
+@pytest.mark.parametrize("content", [None, b"one", b"two\n"])
+def test_an_unfinished_file_that_is_not_as_it_was_left(target: Path, content: bytes | None) -> None:
+    mark = half_way(target)
+    part = target.with_name(".out.txt.part")
+    part.unlink() if content is None else part.write_bytes(content)
+    with pytest.raises(ConnectError) as caught:
+        resumed(target, mark)
+    assert (part.read_bytes() if part.exists() else None) == content
+    what = f"the unfinished file {str(part)!r} "
+    assert str(caught.value) == LOST.format(path=target, what=what, hint=HINT)
+
+
+@pytest.mark.parametrize("content", [b"", b"two\nthree\n"])
+def test_an_appended_file_that_is_not_as_it_was_left(target: Path, content: bytes) -> None:
+    mark = half_way(target, "append")
+    target.write_bytes(content)
+    with pytest.raises(ConnectError) as caught:
+        resumed(target, mark, "append")
+    assert str(caught.value) == LOST.format(path=target, what="", hint=HINT)
+    assert target.read_bytes() == content
+
+
+def test_an_older_file_that_begins_the_same_is_not_written_to(target: Path) -> None:
+    mark = half_way(target)
+    target.with_name(".out.txt.part").unlink()
+    target.write_bytes(b"one\nof yesterday\n")
+    writer = resumed(target, mark)
+    for go_on in (lambda: writer.write(b"two\n"), writer.finish):
+        with pytest.raises(ConnectError) as caught:
+            go_on()
+        assert "does not have the 4 bytes that an earlier run wrote" in str(caught.value)
+    writer.close()
+    assert target.read_bytes() == b"one\nof yesterday\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "delivery"),
+    [("-", "append"), ("/dev/null", "append"), ("new.jsonl", "rewindable")],
+)
+def test_only_a_file_takes_back_what_was_written(tmp_path: Path, path: str, delivery: str) -> None:
+    assert delivery_of(tmp_path / path if path[0] not in "-/" else Path(path)) == delivery
+
+
+def test_what_goes_to_a_device_has_no_mark() -> None:
+    writer = FileWriter(Path("/dev/null"))
+    writer.resume({"length": 9, "tail": [0, 0]})
+    writer.write(b"x")
+    assert writer.mark() is None
+    writer.close()

@@ -1,33 +1,36 @@
 """Writing a file that is replaced as a whole or appended to, compressed by its suffix.
 
-Whatever goes wrong is a sentence that names the file: a `ConnectError` when it is opened, a
-`RunError` afterwards.
+Whatever goes wrong is a sentence that names the file: a `ConnectError` when it is opened or taken
+up again, a `RunError` afterwards.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from penstock import ConnectError, PenstockError, RunError
 
+from .identity import tail_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
 fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows, where creating the part file exclusively has to do
+except ImportError:  # Windows, where only the lease of its pipeline keeps another run away
     fcntl = None
 
-__all__ = ["FileWriter"]
+__all__ = ["FileWriter", "delivery_of"]
 
 _BUFFER = 1 << 17
 _STREAMS = {("/", "dev", "stdout"), ("/", "dev", "stderr"), ("/", "dev", "fd"), ("/", "proc")}
@@ -38,8 +41,15 @@ class _Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
+def delivery_of(path: Path) -> str:
+    """What can be promised of what is written to `path`: "rewindable" for a file; standard output,
+    a pipe or a device takes nothing back, and is "append"."""
+    return "append" if str(path) == "-" or _is_special(path) else "rewindable"
+
+
 class FileWriter:
-    """Opens `path` for writing; the caller ends with `finish` or `abort`.
+    """Opens `path` for writing. The caller goes on with `resume`, and ends with `finish`, if all
+    went well, and `close`.
 
     With mode "replace" the bytes go to a part file, and `finish` puts it into place; with "append"
     they go to the end of the file. "-" is standard output; it, pipes and devices are written
@@ -62,13 +72,40 @@ class FileWriter:
         self._compressor: _Compressor | None = None
         self._target: Path | None = None  # None: written directly, nothing can be taken back
         self._part: Path | None = None
-        self._made = False
-        self._done = False
+        self._start: Path | None = None  # says how long the file was before the first mark
+        self._mark: Mapping[str, Any] | None = None
+        self._made = self._begun = self._in_place = self._ended = False
         with self._sentences(ConnectError):
             self._file = self._open(create_parents)
 
+    def resume(self, mark: Mapping[str, Any] | None = None) -> None:
+        """Go on right after `mark` and take back what was written since; without one, begin."""
+        if self._target is None:
+            self._begun = True
+            return
+        with self._sentences(ConnectError):
+            if mark is None:
+                self._cut(self.length)
+                if self.mode == "append":
+                    self._note_start(self._target)
+            elif self._has(self._file.fileno(), mark):
+                self._cut(mark["length"])
+                self.length = mark["length"] if self.mode == "append" else 0
+            elif self._part is not None and self._was_put_into_place(mark):
+                self._in_place = True
+            else:
+                raise self._lost(mark)
+            if mark is not None:
+                self._forget_start()
+            self._mark, self._begun = mark, True
+
     def write(self, data: bytes) -> None:
-        """Add `data` at the end; it is safe from a crash after the next `flush`."""
+        """Add `data` at the end; it is safe from a crash after the next `flush` or `mark`."""
+        if not self._begun:
+            self.resume()
+        if self._in_place:
+            assert self._mark is not None
+            raise self._lost(self._mark)
         with self._sentences():
             if self._compressed:
                 if self._compressor is None:
@@ -92,38 +129,79 @@ class FileWriter:
                 # having written what the first one could not.
                 os.fsync(self._file.fileno())
 
-    def finish(self) -> None:
-        """Make everything durable and, when replacing, put the new file into place."""
-        if self._done:
+    def mark(self) -> Mapping[str, Any] | None:
+        """Flush; what `resume` needs to come back to here, as JSON. None if nothing can be taken
+        back. The caller keeps it durably before it asks for the next one."""
+        if not self._begun:
+            self.resume()
+        if self._in_place:
+            return self._mark
+        self.flush()
+        if self._target is None:
+            return None
+        with self._sentences():
+            if self._mark is None:
+                _sync_folder(self._target.parent)  # the file must be found under its name, too
+            else:
+                self._forget_start()
+            length = os.fstat(self._file.fileno()).st_size
+            self._mark = {"length": length, "tail": tail_of(self._file.fileno(), length)}
+        return self._mark
+
+    def finish(self, closing: bytes = b"") -> None:
+        """Add `closing`, make everything durable and, when replacing, put the new file into place.
+
+        After a crash it is called again, on a writer that was resumed at the last mark; it then
+        does what is left to do.
+        """
+        if self._ended:
             return
-        if self._compressed and not self.written and not self.length:
-            self.write(b"")  # an empty file would not unpack
+        if self._in_place:
+            self._finish_again(closing)
+            return
+        if closing or not self._begun:
+            self.write(closing)
         self.flush()
         with self._sentences():
+            if self._compressed and not os.fstat(self._file.fileno()).st_size:
+                self.write(b"")  # an empty file would not unpack
+                self.flush()
             if self._part is not None and self._target is not None:
                 if fcntl is None:
                     self._file.close()  # Windows does not rename an open file
                 os.replace(self._part, self._target)
-            self._done = True
+            self._ended = True
             if self._target is not None:
+                self._forget_start()
                 _sync_folder(self._target.parent)
             if str(self.path) != "-":
                 self._file.close()  # last: until then the lock keeps other writers away
 
-    def abort(self) -> None:
-        """Undo what can be undone: the part file goes, what was appended is cut off."""
-        if self._done or str(self.path) == "-":
+    def close(self) -> None:
+        """Let go of the file. Unless it was finished, what the last mark stands for is kept, to be
+        resumed; if there is none, everything is as it was before."""
+        if self._ended or str(self.path) == "-":
             return
-        self._done = True
+        self._ended = True
         with self._sentences():
-            unwanted = self._part or (self._target if self._made else None)
             if fcntl is None:
                 _drop(self._file)  # Windows does not remove an open file
-            if unwanted is not None:
-                unwanted.unlink()
-            elif self._target is not None:
-                os.truncate(self._target, self.length)
+            self._tidy()
             _drop(self._file)
+
+    def _tidy(self) -> None:
+        if self._target is None:
+            return
+        file = self._part or self._target
+        begun_anew = self._begun and self._mark is None
+        wanted = self._mark is not None and not self._in_place
+        if (self._made and not wanted) or (begun_anew and self._part is not None):
+            file.unlink(missing_ok=True)
+        elif self.mode == "append" and self._begun:
+            # Readers should not be left with half a record, which a killed run cannot spare them.
+            os.truncate(file, self.length if self._mark is None else self._mark["length"])
+        if begun_anew:
+            self._forget_start()
 
     def ends_with(self, ending: bytes) -> bool:
         """Whether a file that is appended to is empty or ends with `ending`.
@@ -156,14 +234,15 @@ class FileWriter:
             raise PermissionError(errno.EACCES, "Permission denied")
         self._target = target
         if self.mode == "append":
+            self._start = target.with_name(f".{target.name}.start")
             descriptor = self._acquire(target, os.O_APPEND)
-            self.length = os.fstat(descriptor).st_size
-            self._made = not exists and not self.length
+            size = os.fstat(descriptor).st_size
+            self.length = min(size, self._noted_start(size))
+            self._made = not exists and not size
         else:
-            part = target.with_name(f".{target.name}.part")
-            descriptor = self._acquire(part, os.O_EXCL if fcntl is None else 0)
-            self._part = part
-            os.ftruncate(descriptor, 0)  # it may have been left behind by a run that was killed
+            self._part = part = target.with_name(f".{target.name}.part")
+            self._made = not part.exists()
+            descriptor = self._acquire(part, 0)
             if exists:
                 os.chmod(part, stat.S_IMODE(target.stat().st_mode))
         return os.fdopen(descriptor, "wb", _BUFFER)
@@ -171,10 +250,7 @@ class FileWriter:
     def _acquire(self, path: Path, flags: int) -> int:
         """Open `path` for this writer alone."""
         while True:
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666)
-            except FileExistsError as error:
-                raise self._refused(f"; if there is none, remove {str(path)!r}") from error
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
             try:
                 self._lock(descriptor)
                 # Between our opening and locking it, the writer before us may have renamed or
@@ -192,15 +268,79 @@ class FileWriter:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise self._refused() from error
+            hint = "wait for the other run"
+            what = "is being written by another run"
+            raise ConnectError(what, where=str(self.path), hint=hint) from error
         except OSError as error:
             # Some network file systems have no locks; there, one writer cannot be promised.
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                 raise
 
-    def _refused(self, more: str = "") -> ConnectError:
-        hint = f"wait for the other run{more}"
-        return ConnectError("is being written by another run", where=str(self.path), hint=hint)
+    # ---- what an earlier run has left ------------------------------------------------------------
+
+    def _cut(self, length: int) -> None:
+        os.ftruncate(self._file.fileno(), length)
+        self._file.seek(length)
+
+    def _has(self, descriptor: int, mark: Mapping[str, Any]) -> bool:
+        length: int = mark["length"]
+        long_enough = os.fstat(descriptor).st_size >= length
+        return long_enough and tail_of(descriptor, length) == list(mark["tail"])
+
+    def _was_put_into_place(self, mark: Mapping[str, Any]) -> bool:
+        """Whether the target has what stands before the mark: then a run may have died between
+        putting it there and noting it."""
+        assert self._target is not None
+        try:
+            with self._target.open("rb") as file:
+                return self._has(file.fileno(), mark)
+        except FileNotFoundError:
+            return False
+
+    def _finish_again(self, closing: bytes) -> None:
+        assert self._mark is not None
+        assert self._target is not None
+        assert self._part is not None
+        if closing and self._compressed:
+            compressor = _compressor(self.path.suffix.lower())
+            closing = compressor.compress(closing) + compressor.flush()
+        with self._sentences():
+            with self._target.open("rb") as file:
+                file.seek(self._mark["length"])
+                if file.read(len(closing) + 1) != closing:
+                    raise self._lost(self._mark)
+            self._ended = True
+            self._part.unlink(missing_ok=True)  # it was made when this writer was opened
+            _sync_folder(self._target.parent)
+            self._file.close()
+
+    def _lost(self, mark: Mapping[str, Any]) -> ConnectError:
+        what = f"does not have the {mark['length']} bytes that an earlier run wrote"
+        if self._part is not None:
+            what = f"the unfinished file {str(self._part)!r} {what}"
+        hint = "put it back as it was, or start over with --fresh"
+        return ConnectError(what, where=str(self.path), hint=hint)
+
+    # Before its first mark is kept, a run that appends has nobody else who knows where it began.
+
+    def _noted_start(self, size: int) -> int:
+        assert self._start is not None
+        try:
+            return int(json.loads(self._start.read_bytes())["length"])
+        except (FileNotFoundError, ValueError):  # none, or not all of it: nothing was written yet
+            return size
+
+    def _note_start(self, target: Path) -> None:
+        assert self._start is not None
+        with self._start.open("wb") as file:
+            file.write(json.dumps({"length": self.length}).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(target.parent)
+
+    def _forget_start(self) -> None:
+        if self._start is not None:
+            self._start.unlink(missing_ok=True)
 
     @contextmanager
     def _sentences(self, kind: type[PenstockError] = RunError) -> Iterator[None]:
