@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ def write(output: CsvOutput, *batches: Iterable[Any]) -> list[Failure]:
     failures: list[Failure] = []
     try:
         output.open(Context("out"))
+        output.resume(None, 0)
         first = 1
         for records in batches:
             kept = records if isinstance(records, Rows) else list(records)
@@ -158,6 +160,7 @@ def test_records_of_one_ordinal_fail_one_by_one(path: Path) -> None:
     """An expanded batch has several records with the same ordinal."""
     output = CsvOutput(path=path, encoding="ascii")
     output.open(Context("out"))
+    output.resume(None, 0)
     records = [{"a": 1}, {"a": b""}, {"a": 2}, {"a": "ü"}]
     failures = list(output.write(Batch(records, "in", [7, 7, 7, 7])))
     output.finish()
@@ -365,11 +368,82 @@ def test_a_run_that_fails_leaves_the_file_as_it_was(path: Path, mode: str) -> No
     path.write_text("a\n1\n")
     output = CsvOutput(path=path, mode=mode)
     output.open(Context("out"))
+    output.resume(None, 0)
     output.write(Batch([{"a": 2}]))
     output.flush()
     output.close()
     assert path.read_text() == "a\n1\n"
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("columns", [[], ["n", "ü"]])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "iso2022_jp_2"])
+def test_a_run_that_was_cut_off_goes_on(
+    tmp_path: Path, count: int, mode: Any, columns: list[str], encoding: str
+) -> None:
+    options: dict[str, Any] = {"mode": mode, "columns": columns, "encoding": encoding}
+    records = [{"n": n, "ü": "あ"} for n in range(3)]
+    whole, path = tmp_path / "whole.csv", tmp_path / "out.csv"
+    write(CsvOutput(path=whole, **options), records)
+
+    output = CsvOutput(path=path, **options)
+    output.open(Context("out"))
+    output.resume(None, 0)
+    if count:
+        output.write(Batch(records[:count]))
+    mark = json.loads(json.dumps(output.prepare(1)))
+    output.write(Batch([{"ü": "lost", "n": 0}]))
+    output.flush()
+    output._writer._file.raw.close()  # type: ignore[attr-defined]
+
+    again = CsvOutput(path=path, **options)
+    again.open(Context("out"))
+    again.resume(mark, 1)
+    if records[count:]:
+        again.write(Batch(records[count:]))
+    mark = again.prepare(2)
+    again.finish()
+    again.close()
+    assert path.read_bytes() == whole.read_bytes()
+
+    last = CsvOutput(path=path, **options)  # it died before it could note that it was done
+    last.open(Context("out"))
+    last.resume(mark, 2)
+    last.finish()
+    last.close()
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_the_columns_stay_those_of_the_first_record(path: Path) -> None:
+    output = CsvOutput(path=path)
+    output.open(Context("out"))
+    output.resume(None, 0)
+    output.write(Batch([{"a": 1, "b": 2}]))
+    mark = output.prepare(1)
+    output.close()
+    again = CsvOutput(path=path)
+    again.open(Context("out"))
+    again.resume(mark, 1)
+    again.write(Batch([{"b": 4, "a": 3}]))
+    again.finish()
+    assert path.read_text() == "a,b\n1,2\n3,4\n"
+
+
+def test_an_append_that_was_cut_off_in_its_header_begins_again(path: Path) -> None:
+    output = CsvOutput(path=path, mode="append")
+    output.open(Context("out"))
+    output.resume(None, 0)
+    output._writer.write(b"a,")
+    output.flush()
+    output._writer._file.raw.close()  # type: ignore[attr-defined]
+    assert text_of(path, {"a": 1, "b": 2}, mode="append", columns=["a", "b"]) == "a,b\n1,2\n"
+
+
+def test_only_a_file_can_be_taken_back(path: Path) -> None:
+    assert CsvOutput(path=path).delivery == "rewindable"
+    assert CsvOutput(path=Path("/dev/stdout")).delivery == "append"
 
 
 def test_what_cannot_be_opened_is_closed_without_harm(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from penstock import (
     option,
 )
 from penstock_files.reading import open_binary
-from penstock_files.writing import FileWriter
+from penstock_files.writing import FileWriter, delivery_of
 
 from .rows import Made, Table, columns_of
 from .values import escape_formula
@@ -91,6 +91,11 @@ class CsvOutput(Output):
             hint = f"name the order of its bytes, as in '{self.encoding}-le'"
             raise ValueError(f"{self.encoding!r} begins each file with a mark; {hint}")
 
+    @property
+    def delivery(self) -> str:  # type: ignore[override]
+        """What went to standard output, a pipe or a device cannot be taken back."""
+        return delivery_of(self.path)
+
     def open(self, context: Context) -> None:
         super().open(context)
         self._table: Table | None = None
@@ -101,7 +106,16 @@ class CsvOutput(Output):
             "quoting": _QUOTING[self.quoting],
         }
         self._writer = FileWriter(self.path, self.mode, create_parents=self.create_parents)
-        if self._writer.length:
+        # Looked at now, so that a header that differs is noticed before anything is read.
+        self._there = self._existing_header() if self.header and self._writer.length else []
+
+    def resume(self, mark: Any, epoch: int) -> None:
+        self._writer.resume(mark)
+        if mark is not None:
+            self._encoder.setstate(mark["encoder"])
+            if mark["columns"] is not None:
+                self._table = self._made_table(mark["columns"])
+        elif self._writer.length:
             self._go_on()
 
     def write(self, batch: Batch) -> Sequence[Failure]:
@@ -123,29 +137,39 @@ class CsvOutput(Output):
     def flush(self) -> None:
         self._writer.flush()
 
+    def prepare(self, epoch: int) -> Any:
+        mark = self._writer.mark()
+        if mark is None:
+            return None
+        columns = None if self._table is None else list(self._table.columns)
+        return {**mark, "columns": columns, "encoder": self._encoder.getstate()}
+
     def finish(self) -> None:
+        header = b""
         if self._table is None and self.columns:
-            self._begin(self.columns)
-        self._writer.write(self._encoder.encode("", True))
-        self._writer.finish()
+            header = self._header_line(self.columns)
+        self._writer.finish(header + self._encoder.encode("", True))
 
     def close(self) -> None:
         if hasattr(self, "_writer"):  # it could be opened
-            self._writer.abort()  # does nothing once it is finished
+            self._writer.close()
 
     # ---- the beginning --------------------------------------------------------------------------
 
     def _begin(self, columns: Sequence[str]) -> Table:
-        if self.header:
-            try:
-                text = self._encoder.encode(self._text([self._header(columns)]))
-            except UnicodeEncodeError as error:
-                character = error.object[error.start]
-                what = f"{character!r} in the header cannot be written in {self.encoding}"
-                hint = "set encoding: utf-8, or rename the columns"
-                raise RunError(what, where=str(self.path), hint=hint) from error
-            self._writer.write(text)
+        self._writer.write(self._header_line(columns))
         return self._made_table(columns)
+
+    def _header_line(self, columns: Sequence[str]) -> bytes:
+        if not self.header:
+            return b""
+        try:
+            return self._encoder.encode(self._text([self._header(columns)]))
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            what = f"{character!r} in the header cannot be written in {self.encoding}"
+            hint = "set encoding: utf-8, or rename the columns"
+            raise RunError(what, where=str(self.path), hint=hint) from error
 
     def _made_table(self, columns: Sequence[str]) -> Table:
         return Table(
@@ -167,13 +191,8 @@ class CsvOutput(Output):
         if not any(map(self._writer.ends_with, ends)):
             # A row that somebody else did not finish must not swallow our first one.
             self._writer.write(self._encoder.encode(self.line_terminator))
-        there = self._existing_header() if self.header else []
-        if not there:
-            return
-        if self.columns and there != self._header(self.columns):
-            what = f"its header is {', '.join(there)}, but columns are {', '.join(self.columns)}"
-            raise ConnectError(what, where=str(self.path), hint="make them agree, or replace it")
-        self._table = self._made_table(self.columns or there)
+        if self._there:
+            self._table = self._made_table(self.columns or self._there)
 
     @property
     def _plain_encoding(self) -> str:
@@ -183,13 +202,16 @@ class CsvOutput(Output):
         try:
             with open_binary(self.path) as stream:
                 lines = io.TextIOWrapper(stream, self.encoding, newline="")
-                return next(
-                    csv.reader(lines, delimiter=self.delimiter, quotechar=self.quotechar), []
-                )
+                rows = csv.reader(lines, delimiter=self.delimiter, quotechar=self.quotechar)
+                there = next(rows, [])
         except (UnicodeError, csv.Error) as error:
             what = f"its header cannot be read: {error}"
             hint = "look at encoding and delimiter, or replace it"
             raise ConnectError(what, where=str(self.path), hint=hint) from error
+        if there and self.columns and there != self._header(self.columns):
+            what = f"its header is {', '.join(there)}, but columns are {', '.join(self.columns)}"
+            raise ConnectError(what, where=str(self.path), hint="make them agree, or replace it")
+        return there
 
     # ---- text -----------------------------------------------------------------------------------
 
