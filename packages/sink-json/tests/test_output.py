@@ -27,6 +27,7 @@ def write(output: JsonOutput, *batches: Iterable[Any]) -> list[Failure]:
     failures: list[Failure] = []
     try:
         output.open(Context("out"))
+        output.resume(None, 0)
         first = 1
         for records in batches:
             kept = records if isinstance(records, Rows) else list(records)
@@ -251,11 +252,60 @@ def test_a_run_that_fails_leaves_the_file_as_it_was(path: Path, mode: str) -> No
     path.write_text('{"a":1}\n')
     output = JsonOutput(path=path, mode=mode)
     output.open(Context("out"))
+    output.resume(None, 0)
     output.write(Batch([{"a": 2}]))
     output.flush()
     output.close()
     assert path.read_text() == '{"a":1}\n'
     assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("format", ["lines", "array"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_run_that_was_cut_off_goes_on(
+    tmp_path: Path, count: int, format: Any, suffix: str
+) -> None:
+    records = [{"n": n} for n in range(3)]
+    whole, path = tmp_path / f"whole.json{suffix}", tmp_path / f"out.json{suffix}"
+    write(JsonOutput(path=whole, format=format), records)
+    output = JsonOutput(path=path, format=format)
+    output.open(Context("out"))
+    output.resume(None, 0)
+    if count:
+        output.write(Batch(records[:count]))
+    mark = json.loads(json.dumps(output.prepare(1)))
+    output.write(Batch([{"lost": 1}]))
+    output.flush()
+    output._writer._file.raw.close()  # type: ignore[attr-defined]
+
+    again = JsonOutput(path=path, format=format)
+    again.open(Context("out"))
+    again.resume(mark, 1)
+    if records[count:]:
+        again.write(Batch(records[count:]))
+    mark = again.prepare(2)
+    again.finish()
+    again.close()
+    assert text_in(path) == text_in(whole)
+
+    last = JsonOutput(path=path, format=format)  # it died before it could note that it was done
+    last.open(Context("out"))
+    last.resume(mark, 2)
+    last.finish()
+    last.close()
+    assert text_in(path) == text_in(whole)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([path.name, whole.name])
+
+
+def text_in(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def test_only_a_file_can_be_taken_back(path: Path) -> None:
+    assert JsonOutput(path=path).delivery == "rewindable"
+    assert JsonOutput(path=Path("-")).delivery == "append"
 
 
 def test_what_cannot_be_opened_is_closed_without_harm(tmp_path: Path) -> None:

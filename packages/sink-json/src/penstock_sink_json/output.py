@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from penstock import Batch, Context, Failure, Output, component, option
-from penstock_files.writing import FileWriter
+from penstock_files.writing import FileWriter, delivery_of
 
 from .encode import Encoder
 
@@ -43,6 +43,11 @@ class JsonOutput(Output):
         if self.format == "lines" and self.indent:
             raise ValueError("a record must stay on its line; use indent with format: array")
 
+    @property
+    def delivery(self) -> str:  # type: ignore[override]
+        """What went to standard output, a pipe or a device cannot be taken back."""
+        return delivery_of(self.path)
+
     def open(self, context: Context) -> None:
         super().open(context)
         self._separator = b"\n" if self.format == "lines" else b",\n"
@@ -65,14 +70,23 @@ class JsonOutput(Output):
     def flush(self) -> None:
         self._writer.flush()
 
+    def resume(self, mark: Any, epoch: int) -> None:
+        self._writer.resume(mark)
+        self._first = mark is None or mark["first"]
+
+    def prepare(self, epoch: int) -> Any:
+        mark = self._writer.mark()
+        return mark and {**mark, "first": self._first}
+
     def finish(self) -> None:
         if self.format == "array":
-            self._writer.write(b"[]\n" if self._first else b"\n]\n")
-        self._writer.finish()
+            self._writer.finish(b"[]\n" if self._first else b"\n]\n")
+        else:
+            self._writer.finish()
 
     def close(self) -> None:
         if hasattr(self, "_writer"):  # it could be opened
-            self._writer.abort()  # does nothing once it is finished
+            self._writer.close()
 
     def _put(self, text: bytes) -> None:
         writer = self._writer
