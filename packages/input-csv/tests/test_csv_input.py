@@ -6,9 +6,11 @@ import bz2
 import csv
 import gzip
 import io
+import json
 import lzma
 import os
 import pickle
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -258,7 +260,7 @@ def test_an_endless_line_is_skipped_in_little_memory(folder: Folder) -> None:
     ]
     assert read.failures[0].record == "x" * 102_400
     last = read.batches[-1].resume
-    assert last == {"offset": 5 + 3_000_001 + 2, "line": 4, "records": 3}
+    assert (last["offset"], last["line"], last["records"]) == (5 + 3_000_001 + 2, 4, 3)
 
 
 def test_an_endless_comment_is_no_record(folder: Folder) -> None:
@@ -313,10 +315,10 @@ def test_reading_goes_on_after_any_batch(folder: Folder) -> None:
 
 def test_ordinals_and_positions_go_on_where_they_were(folder: Folder) -> None:
     read = folder.read("id\n1\n\n2\n", batch_size=1)
-    assert [batch.resume for batch in read.batches] == [
-        {"offset": 5, "line": 2, "records": 1},
-        {"offset": 8, "line": 4, "records": 2},
+    places = [
+        [batch.resume[name] for name in ("offset", "line", "records")] for batch in read.batches
     ]
+    assert places == [[5, 2, 1], [8, 4, 2]]
     later = Read(CsvInput(path=folder.path / "orders.csv"), {"orders": read.batches[0].resume})
     assert [list(batch.ordinals) for batch in later.batches] == [[2]]
 
@@ -331,6 +333,71 @@ def test_a_file_that_became_shorter_is_refused(folder: Folder, name: str) -> Non
         f"{path}: ends before byte 99, where an earlier run stopped reading; "
         "it was replaced or cut; start over with --fresh"
     )
+
+
+CHANGED = (
+    "was replaced or changed since an earlier run stopped reading at byte {offset}; "
+    "put back what it was, or start over with --fresh"
+)
+
+
+@pytest.fixture
+def read_in_part(folder: Folder) -> tuple[Path, Any]:
+    """A file of which an earlier run has read the first half, and its position."""
+    text = "id,text\n" + "".join(f"{n},{'x' * 50}\n" for n in range(1000))
+    batches = folder.read(text, batch_size=100).batches
+    return folder.path / "orders.csv", json.loads(json.dumps(batches[len(batches) // 2].resume))
+
+
+def said_of(path: Path, position: Any) -> str:
+    with pytest.raises(ConnectError) as caught:
+        Read(CsvInput(path=path), {"orders": position})
+    return str(caught.value)
+
+
+def test_a_file_that_was_replaced_by_another_is_refused(read_in_part: tuple[Path, Any]) -> None:
+    path, position = read_in_part
+    content = path.read_bytes()
+    path.rename(path.with_name("old.csv"))
+    path.write_bytes(content.replace(b"\n150,x", b"\n150,y"))
+    changed = CHANGED.format(offset=position["offset"])
+    assert said_of(path, position) == f"{path}: {changed}"
+
+
+@pytest.mark.parametrize("where", ["head", "tail"])
+def test_a_file_that_was_rewritten_is_refused(read_in_part: tuple[Path, Any], where: str) -> None:
+    path, position = read_in_part
+    with path.open("r+b") as file:
+        file.seek(10 if where == "head" else position["offset"] - 1000)
+        file.write(b"y")
+    changed = CHANGED.format(offset=position["offset"])
+    assert said_of(path, position) == f"{path}: {changed}"
+
+
+def test_a_file_that_was_cut_behind_what_was_read_is_refused(
+    read_in_part: tuple[Path, Any],
+) -> None:
+    path, position = read_in_part
+    os.truncate(path, position["offset"])
+    changed = CHANGED.format(offset=position["offset"])
+    assert said_of(path, position) == f"{path}: {changed}"
+
+
+def test_a_file_that_has_grown_is_read_on(read_in_part: tuple[Path, Any]) -> None:
+    path, position = read_in_part
+    with path.open("a") as file:
+        file.write("1000,new\n")
+    later = Read(CsvInput(path=path), {"orders": position})
+    assert later.rows[0][0] == str(position["records"])
+    assert later.rows[-1] == ["1000", "new"]
+
+
+def test_a_copy_that_has_kept_its_time_is_read_on(read_in_part: tuple[Path, Any]) -> None:
+    path, position = read_in_part
+    path.rename(path.with_name("old.csv"))
+    shutil.copy2(path.with_name("old.csv"), path)
+    later = Read(CsvInput(path=path), {"orders": position})
+    assert later.rows[0][0] == str(position["records"])
 
 
 def test_batches_keep_to_their_size(folder: Folder) -> None:

@@ -42,10 +42,10 @@ def identity_of(path: Path) -> dict[str, Any] | None:
     The device is left out: its number may change when a machine starts again.
     """
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe may be opened only once
+            return None
         with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                return None
             head = file.read(_HEAD)
     except OSError:  # whoever opens it says so
         return None

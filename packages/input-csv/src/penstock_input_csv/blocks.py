@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from penstock_files.identity import TAIL
+
 from .encoding import Encoding
 
 __all__ = ["Blocks"]
@@ -68,15 +70,19 @@ class Blocks:
             self.advance(self.encoding.whole_characters(len(self._data)))
             self._fill(1 << 16)
 
-    def skip_to(self, offset: int) -> bool:
-        """Go on at an offset further on by reading up to it; False if the stream ends before."""
+    def skip_to(self, offset: int) -> bytes | None:
+        """Go on at an offset further on by reading up to it: the last KiB of what was skipped; None
+        if the stream ends before."""
+        skipped = b""
         while self.offset < offset:
             if not self._data:
                 self._fill(1 << 16)
                 if self.ended:
-                    return False
-            self.advance(min(len(self._data), offset - self.offset))
-        return True
+                    return None
+            size = min(len(self._data), offset - self.offset)
+            skipped = (skipped + self._data[max(0, size - TAIL) : size])[-TAIL:]
+            self.advance(size)
+        return skipped
 
     def jump_to(self, offset: int) -> None:
         """Go on at an offset that the stream has been set to."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from penstock import Batch, ConfigError, ConnectError, Failure, Place, Problem, Rows
+from penstock_files.identity import identity_of, is_same_file, sample
 from penstock_files.reading import is_seekable, open_binary, share_read
 
 from .blocks import Blocks
@@ -47,6 +48,7 @@ class Table:
         self._path, self._source, self._name, self._form = path, source, name, form
         self._parser = Parser(form.dialect)
         self._stream: BinaryIO = open_binary(path)
+        self._identity = identity_of(path)
         # What a sender has written so far is read at once, without waiting for a full block.
         stream: Any = self._stream
         read = stream.read1 if share_read(stream) is None else stream.read
@@ -118,7 +120,8 @@ class Table:
                 ends = list(accumulate(map(len(line_end).__add__, map(len, lines))))
             else:
                 ends = list(accumulate(map(len, self._encoding.lines(block))))
-        return len(block), self._pack(rows, range(1, len(rows) + 1), ends, len(block), len(lines))
+        numbers = range(1, len(rows) + 1)
+        return len(block), self._pack(block, rows, numbers, ends, len(block), len(lines))
 
     def _may_exceed(self, block: bytes, lines: list[str]) -> bool:
         """Whether a row could be larger than allowed, which the careful way finds out."""
@@ -141,7 +144,7 @@ class Table:
         used = careful.offsets[careful.used]
         ends = [careful.offsets[end] for end in careful.ends]
         return used, self._pack(
-            careful.items, careful.ends, ends, used, careful.used, mixed=careful.failed
+            block, careful.items, careful.ends, ends, used, careful.used, mixed=careful.failed
         )
 
     def _pass_over(self, block: bytes) -> list[Batch]:
@@ -150,10 +153,11 @@ class Table:
         self._blocks.skip_line()
         comment = self._form.dialect.comment
         is_comment = comment and str(failed.record).startswith(comment)
-        return self._pack([] if is_comment else [failed], [], [], 0, 1, mixed=True)
+        return self._pack(b"", [] if is_comment else [failed], [], [], 0, 1, mixed=True)
 
     def _pack(
         self,
+        block: bytes,
         items: list[Any],
         lines: Sequence[int],
         offsets: Sequence[int],
@@ -162,7 +166,7 @@ class Table:
         *,
         mixed: bool = False,
     ) -> list[Batch]:
-        """Items in batches of nearly the same size, none above `batch_size`.
+        """The items of `block` in batches of nearly the same size, none above `batch_size`.
 
         `lines` and `offsets` say where each item ends, from the beginning of the block; the last
         batch ends with what was `used` of it, which may be further on by blank lines.
@@ -176,10 +180,13 @@ class Table:
         batches = []
         for start in range(0, count, size or 1):
             stop = min(start + size, count)
+            end = used if stop == count else offsets[stop - 1]
             position = {
-                "offset": offset + (used if stop == count else offsets[stop - 1]),
+                "offset": offset + end,
                 "line": line + (used_lines if stop == count else lines[stop - 1]),
                 "records": record + stop,
+                "tail": sample(block, end),
+                "file": self._identity,
             }
             batches.append(self._batch(items[start:stop], record + start + 1, position, mixed))
         return batches
@@ -314,20 +321,32 @@ class Table:
         return f"{self._name}:{self._line + line + 1}"
 
     def _go_to(self, position: Any) -> None:
-        offset = position["offset"]
-        if is_seekable(self._path):
-            size = os.fstat(self._stream.fileno()).st_size
-            self._stream.seek(min(offset, size))
-            reached = offset <= size
-            self._blocks.jump_to(offset)
-        else:
-            reached = self._blocks.skip_to(offset)
-        if not reached:
+        offset, tail = position["offset"], position.get("tail") or sample(b"")
+        before = self._seek(offset, tail[0])
+        if before is None:
             raise self._error(
                 f"ends before byte {offset}, where an earlier run stopped reading",
                 hint="it was replaced or cut; start over with --fresh",
             )
+        identity = position.get("file")
+        same = self._identity is None or identity is None or is_same_file(self._path, identity)
+        if not same or (tail[0] and sample(before[-tail[0] :]) != list(tail)):
+            raise self._error(
+                f"was replaced or changed since an earlier run stopped reading at byte {offset}",
+                hint="put back what it was, or start over with --fresh",
+            )
         self._line, self._record = position["line"], position["records"]
+
+    def _seek(self, offset: int, size: int) -> bytes | None:
+        """Go on at an offset: at least the `size` bytes before it; None if the file ends before."""
+        if not is_seekable(self._path):
+            return self._blocks.skip_to(offset)
+        if offset > os.fstat(self._stream.fileno()).st_size:
+            return None
+        self._stream.seek(offset - size)
+        before = self._stream.read(size)
+        self._blocks.jump_to(offset)
+        return before
 
 
 def _listed(names: Sequence[str]) -> str:
