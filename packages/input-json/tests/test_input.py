@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import shutil
 from collections.abc import Mapping
 from math import inf, isnan
 from pathlib import Path
@@ -471,6 +472,74 @@ def test_a_file_that_was_replaced_is_noticed(tmp_path: Path, suffix: str) -> Non
     assert (
         str(caught.value) == f"{path}: is shorter than the 16 bytes that were read before; {hint}"
     )
+
+
+HINT = "the file was replaced or changed; start over with --fresh"
+
+
+def read_in_part(path: Path, format: str) -> tuple[Any, int]:
+    """Write 2000 records, read the first of them; the position, and the next record."""
+    texts = [b'{"n": %d, "x": "%s"}' % (n, b"x" * 50) for n in range(2000)]
+    text = b"\n".join(texts) + b"\n" if format == "lines" else b"[" + b",".join(texts) + b"]"
+    path.write_bytes(text)
+    batches = read(path)
+    return json.loads(json.dumps(batches[1].resume)), batches[2].records[0]["n"]
+
+
+def said_of(path: Path, position: Any) -> str:
+    with pytest.raises(ConnectError) as caught:
+        read(path, {"in": position})
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["lines", "array"])
+def test_a_file_that_was_replaced_by_another_is_refused(path: Path, format: str) -> None:
+    position, _ = read_in_part(path, format)
+    content = path.read_bytes()
+    path.rename(path.with_name("old"))
+    path.write_bytes(content.replace(b'{"n": 150, "x', b'{"n": 150, "y'))
+    what = f"is not as it was when {position['records']} records had been read from it"
+    assert said_of(path, position) == f"{path}: {what}; {HINT}"
+
+
+@pytest.mark.parametrize("format", ["lines", "array"])
+def test_a_file_whose_beginning_was_rewritten_is_refused(path: Path, format: str) -> None:
+    position, _ = read_in_part(path, format)
+    with path.open("r+b") as file:
+        file.seek(20)
+        file.write(b"y")
+    what = f"is not as it was when {position['records']} records had been read from it"
+    assert said_of(path, position) == f"{path}: {what}; {HINT}"
+
+
+def test_a_file_that_was_rewritten_where_reading_stopped_is_refused(path: Path) -> None:
+    position, _ = read_in_part(path, "lines")
+    with path.open("r+b") as file:
+        file.seek(position["offset"] - 5)
+        file.write(b"y")
+    what = f"has another line before byte {position['offset']}, where reading would go on"
+    assert said_of(path, position) == f"{path}: {what}; {HINT}"
+
+
+def test_an_array_to_which_something_was_added_is_refused(path: Path) -> None:
+    position, _ = read_in_part(path, "array")
+    path.write_bytes(path.read_bytes()[:-1] + b",1]")
+    what = f"is not as it was when {position['records']} records had been read from it"
+    assert said_of(path, position) == f"{path}: {what}; {HINT}"
+
+
+def test_an_array_with_too_few_records_is_refused(path: Path) -> None:
+    path.write_bytes(b"[1, 2]")
+    what = "has 2 records, and 3 were read before"
+    assert said_of(path, {"records": 3}) == f"{path}: {what}; {HINT}"
+
+
+@pytest.mark.parametrize("format", ["lines", "array"])
+def test_a_copy_that_has_kept_its_time_is_read_on(path: Path, format: str) -> None:
+    position, following = read_in_part(path, format)
+    path.rename(path.with_name("old"))
+    shutil.copy2(path.with_name("old"), path)
+    assert read(path, {"in": position})[0].records[0]["n"] == following
 
 
 def test_lines_that_were_added_are_read_next(path: Path) -> None:

@@ -18,6 +18,7 @@ from penstock import (
     component,
     option,
 )
+from penstock_files.identity import TAIL, identity_of, is_same_file, sample
 from penstock_files.reading import find, is_seekable, open_binary, share_read
 
 from .array import read_array
@@ -105,14 +106,26 @@ class JsonInput(Input):
         self, stream: BinaryIO, path: Path, source: str, position: Mapping[str, Any]
     ) -> Iterator[Batch]:
         head = b""
+        self._identity = identity_of(path)
         if "offset" in position:
-            _go_to(stream, path, position["offset"])
-        else:
+            _go_to(stream, path, position)
+        if position:
+            self._check_identity(path, position)
+        if "offset" not in position:
             head = _beginning(stream, path, self.max_line_size)
         if "offset" in position or (not position and self._has_lines(head)):
             yield from self._read_lines(stream, source, position, head)
         else:
             yield from self._read_array(stream, path, source, position.get("records", 0), head)
+
+    def _check_identity(self, path: Path, position: Mapping[str, Any]) -> None:
+        """Raise if this is not the file that an earlier run has read from; lines may follow."""
+        before = position.get("file")
+        if before is None or self._identity is None:
+            return
+        if not is_same_file(path, before, whole="offset" not in position):
+            what = f"is not as it was when {position['records']} records had been read from it"
+            raise ConnectError(what, where=str(path), hint=_AFRESH)
 
     def _has_lines(self, head: bytes) -> bool:
         if self.format != "auto" or self.records:
@@ -128,7 +141,8 @@ class JsonInput(Input):
                 offset, line, count = offset + found.size, line + 1, count + 1
                 what = f"is longer than {self.max_line_size} bytes; raise max_line_size"
                 failure = _failure(count, line, found.beginning, RecordError(what))
-                yield Batch([], source, [], _at(offset, line, count), failures=[failure])
+                position = self._at(offset, line, count, sample(b""))
+                yield Batch([], source, [], position, failures=[failure])
                 continue
             data, start, last = found.data, 0, offset + found.size
             lines = data.split(b"\n")
@@ -142,7 +156,9 @@ class JsonInput(Input):
                 start, line = start + size, line + len(texts)
                 offset = min(last, offset + size)  # the last line may end without a line feed
                 count += batch.consumed
-                batch.source, batch.resume = source, _at(offset, line, count)
+                # Without the line feed, which may be missing at the end of the file.
+                tail = sample(data, min(len(data), start - 1))
+                batch.source, batch.resume = source, self._at(offset, line, count, tail)
                 yield batch
 
     def _read_array(
@@ -171,9 +187,16 @@ class JsonInput(Input):
                     values[done:],
                     source,
                     ordinals[done:],
-                    {"records": count},
+                    {"records": count, "file": self._identity},
                     failures=[one for one in failures if one.ordinal > skip],
                 )
+        if count < skip:
+            what = f"has {count} records, and {skip} were read before"
+            raise ConnectError(what, where=str(path), hint=_AFRESH)
+
+    def _at(self, offset: int, line: int, records: int, tail: list[int]) -> dict[str, Any]:
+        place = {"offset": offset, "line": line, "records": records}
+        return {**place, "tail": tail, "file": self._identity}
 
 
 def _batch(parsed: Parsed, texts: list[bytes], line: int, count: int) -> Batch:
@@ -199,10 +222,6 @@ def _failure(ordinal: int, line: int, text: bytes, error: RecordError) -> Failur
     return Failure(raw, ordinal, RecordError(f"line {line}: {error}"))
 
 
-def _at(offset: int, line: int, records: int) -> dict[str, int]:
-    return {"offset": offset, "line": line, "records": records}
-
-
 def _beginning(stream: BinaryIO, path: Path, limit: int) -> bytes:
     """What stands at the beginning, up to something that is not white space."""
     head = b""
@@ -216,22 +235,26 @@ def _beginning(stream: BinaryIO, path: Path, limit: int) -> bytes:
     return head
 
 
-def _go_to(stream: BinaryIO, path: Path, offset: int) -> None:
+def _go_to(stream: BinaryIO, path: Path, position: Mapping[str, Any]) -> None:
     """Go to the end of a line that was read by an earlier run."""
+    offset, tail = position["offset"], position.get("tail") or sample(b"")
+    left = offset
     if is_seekable(path):
-        stream.seek(max(0, offset - 1))
-        left = min(offset, 1)
-    else:
-        left = offset
+        stream.seek(max(0, offset - TAIL - 1))
+        left = min(offset, TAIL + 1)
     before = b""
     while left:
         block = stream.read(min(left, BLOCK))
         if not block:
             break
-        before, left = block, left - len(block)
+        before, left = (before + block)[-TAIL - 1 :], left - len(block)
     if left:
         what = f"is shorter than the {offset} bytes that were read before"
         raise ConnectError(what, where=str(path), hint=_AFRESH)
     if before[-1:] != b"\n" and offset and stream.read(1):
         what = f"has no line that ends at byte {offset}, where reading would go on"
+        raise ConnectError(what, where=str(path), hint=_AFRESH)
+    text = before.removesuffix(b"\n")
+    if sample(text[len(text) - tail[0] :]) != list(tail):
+        what = f"has another line before byte {offset}, where reading would go on"
         raise ConnectError(what, where=str(path), hint=_AFRESH)
