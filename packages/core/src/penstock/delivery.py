@@ -64,6 +64,7 @@ class Delivery:
         self.resumed = False
         self.notes: list[str] = []
         self._renew_at = 0.0
+        self._tried: list[str] = []
         self._spool_folder = spool_folder
         self._spool: Spool | None = None
 
@@ -89,8 +90,10 @@ class Delivery:
             self._spool.close()
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Give the lease back. Whoever comes to this has not died, so what was tried since the last
+        checkpoint has killed nobody, whether it went well or not."""
         if self.generation:
+            self.store.withdraw(self.pipeline, self.generation, self._tried)
             self.store.release(self.pipeline, self.generation)
 
     def recover(self, *, fresh: bool = False) -> Checkpoint:
@@ -213,6 +216,7 @@ class Delivery:
             self._make_spool().clear()
         else:
             self.store.save(checkpoint, pending.letters, pending.keys, pending.closed)
+        self._tried.clear()
         if complete:
             for node in self._outputs():
                 node.finish()
@@ -232,6 +236,7 @@ class Delivery:
 
     def attempt(self, place: str) -> int:
         """Note durably that something is tried; how often it was since the last checkpoint."""
+        self._tried.append(place)
         return self.store.attempt(self.pipeline, self.generation, place)
 
     def _commit_to(self, node: NodeRun, checkpoint: Checkpoint) -> None:

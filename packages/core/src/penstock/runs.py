@@ -13,11 +13,12 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Protocol, cast
 
-from .batch import Batch, Failure
+from .batch import Batch
+from .care import STAY, Care, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
 from .delivery import Delivery, Pending
-from .errors import RecordError, RunError
+from .errors import RunError
 from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
@@ -29,11 +30,6 @@ from .store import Checkpoint, IndexedKey, MemoryStore, Store
 __all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run", "copy_of"]
 
 _KEYS_PENDING = 10_000
-_DEATHS = 3
-_KILLS = f"killed the worker {_DEATHS} times, and again when it was tried alone"
-
-STAY = object()
-"""As the `resume` of a batch: the position stays where it is, only the ordinals move on."""
 _NAP = 0.01
 _PROGRESS_EVERY = 0.1  # asking may cost an input a look at its files, so not with every batch
 
@@ -143,8 +139,7 @@ class Run:
         self._keys: list[IndexedKey] = []
         self._opened: list[NodeRun] = []
         self._reading = False
-        self._careful = False
-        self._noted: Mapping[str, int] = {}
+        self._care = Care(self.delivery.attempt)
         self._done: dict[str, int] = {}
 
     # ---- the whole run --------------------------------------------------------------------------
@@ -160,6 +155,9 @@ class Run:
             self.engine.execute(self)
         except Exception as error:
             self.error = error
+        except KeyboardInterrupt:
+            self.delivery.release()  # somebody wanted this; it says nothing about the records
+            raise
         finally:
             close_error = self._close()
             self.delivery.close()
@@ -205,7 +203,7 @@ class Run:
         What is written is durable before positions are stored, and inputs are told last: dying
         between any two lines repeats work but loses no record. See `Delivery.commit`.
         """
-        self._attempt()
+        self._care.begin_epoch(self.epochs + 1)
         more = self._read_epoch(batches, push, settle)
         settle()
         self.epochs += 1
@@ -264,7 +262,7 @@ class Run:
     def _read_epoch(self, batches: Batches, push: Push, settle: Settle) -> bool:
         """Read and push until the epoch is full; False when the inputs have ended."""
         begun = self.read
-        limit = 1 if self._careful else self.limits.records
+        limit = 1 if self._care.careful else self.limits.records
         deadline = self.clock.monotonic() + (self.limits.seconds or float("inf"))
         self.failures.begin_epoch(self.read)
         while self.stopping is None:
@@ -311,18 +309,23 @@ class Run:
             batch = self._skip_done(batch)
         if self.max_records is not None:
             batch = _cut(batch, self.max_records + self.resumed_at - self.read)
-        if self._careful:
-            self._push_carefully(node, batch, push, settle)
+        if not self._care.careful:
+            self._push_batch(node, batch, push)
             return
-        self._push_batch(node, batch, push)
+        for piece in self._care.pieces(batch):
+            self._push_batch(node, piece, push)
+            if piece.resume is STAY:
+                settle()
+                self.epochs += 1
+                self._commit(complete=False)
 
     def _push_batch(self, node: NodeRun, batch: Batch, push: Push) -> None:
         self.read += len(batch.records) + len(batch.failures)
         node.sent += len(batch.records)
         if batch.resume is not STAY:
             self.positions[batch.source] = batch.resume
-        if len(batch.ordinals):
-            self.ordinals[batch.source] = batch.ordinals[-1]
+        if len(batch.ordinals) or batch.failures:
+            self.ordinals[batch.source] = last_ordinal(batch)
         if batch.failures:
             node.failed += len(batch.failures)
             self.failures.set_aside(node, batch.source, batch.failures)
@@ -336,48 +339,17 @@ class Run:
         self.failures.check_breaker(self.read)
 
     def _skip_done(self, batch: Batch) -> Batch:
-        """A run that was careful may have stopped inside a batch: leave out what it has done."""
-        done = self._done.pop(batch.source)
-        if not len(batch.ordinals) or batch.ordinals[0] > done:
-            return batch
+        """A run may have stopped inside a batch: leave out what it has done of this one, which need
+        not be the same one."""
+        done = self._done[batch.source]
+        if last_ordinal(batch) > done:
+            del self._done[batch.source]
         flags = [ordinal > done for ordinal in batch.ordinals]
-        kept = batch.keep(flags)
+        if all(flags):
+            flags = []
+        kept = batch.keep(flags) if flags else batch
         failures = [failure for failure in batch.failures if failure.ordinal > done]
         return Batch(kept.records, batch.source, kept.ordinals, batch.resume, failures)
-
-    # ---- records that kill ----------------------------------------------------------------------
-
-    def _attempt(self) -> None:
-        """Count the attempts at this epoch; after three deaths, or one while careful, be careful:
-        every batch is an epoch of its own."""
-        attempts = self.delivery.attempt(f"epoch {self.epochs + 1}")
-        self._careful = self._careful or attempts > _DEATHS
-
-    def _push_carefully(self, node: NodeRun, batch: Batch, push: Push, settle: Settle) -> None:
-        """Push a batch that is an epoch of its own. If the worker has died of it before, each of
-        its records is one, noted beforehand: the one that stands noted from last time kills."""
-        if not batch.records:
-            self._push_batch(node, batch, push)
-            return
-        killer = f"record {batch.source}:{batch.ordinals[0]}" in self._noted
-        alone = self.delivery.attempt(f"batch {batch.source}:{batch.ordinals[0]}") > 1
-        if not killer and not alone:
-            self._push_batch(node, batch, push)
-            return
-        failures = list(batch.failures)
-        for record, ordinal in zip(batch.records, batch.ordinals, strict=True):
-            place = f"record {batch.source}:{ordinal}"
-            if place in self._noted:
-                failures.append(Failure(record, ordinal, RecordError(_KILLS)))
-                continue
-            self.delivery.attempt(place)
-            self._push_batch(node, Batch([record], batch.source, [ordinal], STAY), push)
-            settle()
-            self.epochs += 1
-            self._commit(complete=False)
-        self._push_batch(
-            node, Batch([], batch.source, batch.ordinals[-1:], batch.resume, failures), push
-        )
 
     def _index(self, key: str, batch: Batch) -> None:
         """Note the key of every record, so that a person can ask which run has read it."""
@@ -437,8 +409,7 @@ class Run:
         self.ordinals = dict(start.ordinals)
         self.warnings.extend(self.delivery.notes)
         self._begun = self.clock.monotonic()
-        self._noted = self.store.attempts(self.pipeline)
-        self._careful = any(not place.startswith("epoch") for place in self._noted)
+        self._care.resume(self.store.attempts(self.pipeline))
         if not self.delivery.resumed:
             return
         self._done = dict(start.ordinals)

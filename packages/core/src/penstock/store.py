@@ -166,6 +166,11 @@ class Store:
         """Count an attempt at `place` durably; the number of attempts since the last checkpoint."""
         raise NotImplementedError
 
+    def withdraw(self, pipeline: str, generation: int, places: Iterable[str]) -> None:
+        """Take back one attempt at each of these places, which was survived; nothing happens when
+        another run has the lease."""
+        raise NotImplementedError
+
     def attempts(self, pipeline: str) -> Mapping[str, int]:
         """The attempts since the last checkpoint, by place."""
         raise NotImplementedError
@@ -304,6 +309,14 @@ class MemoryStore(Store):
         self._fence(pipeline, generation)
         self._attempts[pipeline, place] = self._attempts.get((pipeline, place), 0) + 1
         return self._attempts[pipeline, place]
+
+    def withdraw(self, pipeline: str, generation: int, places: Iterable[str]) -> None:
+        if self._leases.get(pipeline, ("", 0, 0.0))[1] != generation:
+            return
+        for place in places:
+            count = self._attempts.pop((pipeline, place), 0)
+            if count > 1:
+                self._attempts[pipeline, place] = count - 1
 
     def attempts(self, pipeline: str) -> Mapping[str, int]:
         return {place: n for (name, place), n in self._attempts.items() if name == pipeline}

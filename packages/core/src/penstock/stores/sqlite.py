@@ -243,6 +243,15 @@ class SqliteStore(Store):
             ).fetchone()
             return int(count)
 
+    def withdraw(self, pipeline: str, generation: int, places: Iterable[str]) -> None:
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE attempts SET count = count - 1 WHERE pipeline = ? AND place = ? AND EXISTS "
+                "(SELECT 1 FROM leases WHERE pipeline = ? AND generation = ?)",
+                [(pipeline, place, pipeline, generation) for place in places],
+            )
+            connection.execute("DELETE FROM attempts WHERE count <= 0")
+
     def attempts(self, pipeline: str) -> Mapping[str, int]:
         return dict(self._rows("SELECT place, count FROM attempts WHERE pipeline = ?", (pipeline,)))
 

@@ -1,0 +1,84 @@
+"""Records that kill the process: found by going ever more slowly, and set aside.
+
+A process that dies leaves only what it noted beforehand. After three deaths in one epoch every
+batch becomes an epoch of its own; after a death of a batch by itself, every record of it; a record
+that was being tried by itself when the process died is not tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from .batch import Batch, Failure
+from .errors import RecordError
+
+__all__ = ["DEATHS", "STAY", "Care", "last_ordinal"]
+
+DEATHS = 3
+_KILLS = f"killed the worker {DEATHS} times, and again when it was tried alone"
+
+STAY = object()
+"""As the `resume` of a batch: the position stays where it is, only the ordinals move on."""
+
+
+class Care:
+    """How carefully a run must go; `attempt(place)` notes durably that something is tried and
+    returns how often it was."""
+
+    def __init__(self, attempt: Callable[[str], int]) -> None:
+        self.attempt = attempt
+        self.careful = False
+        self._noted: Mapping[str, int] = {}
+
+    def resume(self, noted: Mapping[str, int]) -> None:
+        """Learn what earlier processes had noted, and not settled, when they died."""
+        self._noted = noted
+        self.careful = any(not place.startswith("epoch") for place in noted)
+
+    def begin_epoch(self, number: int) -> None:
+        attempts = self.attempt(f"epoch {number}")
+        self.careful = self.careful or attempts > DEATHS
+
+    def pieces(self, batch: Batch) -> Iterator[Batch]:
+        """The batch whole, or each record by itself when the worker has died of the batch.
+
+        A piece with STAY must be committed before the next one is asked for.
+        """
+        if not len(batch.ordinals):
+            yield batch
+            return
+        died = self._died("batch", batch) or self._died("record", batch)
+        again = self.attempt(f"batch {batch.source}:{batch.ordinals[0]}") > 1
+        if not died and not again:
+            yield batch
+            return
+        for piece in _one_by_one(batch):
+            if self._died("record", piece):
+                failures = [Failure(piece.records[0], piece.ordinals[0], RecordError(_KILLS))]
+                yield Batch([], batch.source, [], STAY, failures)
+                self.careful = False  # what killed is found
+                continue
+            if len(piece.ordinals):
+                self.attempt(f"record {batch.source}:{piece.ordinals[0]}")
+            yield piece
+        yield Batch([], batch.source, [], batch.resume)
+
+    def _died(self, what: str, batch: Batch) -> bool:
+        return any(f"{what} {batch.source}:{ordinal}" in self._noted for ordinal in batch.ordinals)
+
+
+def last_ordinal(batch: Batch) -> int:
+    """The highest ordinal in a batch fresh from an input, failures among them; 0 for an empty
+    one."""
+    last = batch.ordinals[-1] if len(batch.ordinals) else 0
+    return max([last, *(failure.ordinal for failure in batch.failures)])
+
+
+def _one_by_one(batch: Batch) -> Iterable[Batch]:
+    """A batch for each record and each failure, in the order in which they were read."""
+    pieces = [
+        Batch([record], batch.source, [ordinal], STAY)
+        for record, ordinal in zip(batch.records, batch.ordinals, strict=True)
+    ]
+    pieces += [Batch([], batch.source, [], STAY, [failure]) for failure in batch.failures]
+    return sorted(pieces, key=last_ordinal)
