@@ -274,7 +274,7 @@ class Run:
                 self._end(self.nodes[name], push, settle)
                 continue  # no limit may keep a run from noticing that it is done
             if batch is None:
-                self._idle(push)
+                self._idle(push, settle)
             else:
                 self._push_fresh(self.nodes[name], batch, push, settle)
                 if any(stage.satisfied for stage in self.stages):
@@ -361,12 +361,13 @@ class Run:
         if len(self._keys) >= _KEYS_PENDING:
             self._save_part()
 
-    def _idle(self, push: Push) -> None:
+    def _idle(self, push: Push, settle: Settle) -> None:
         """Nothing was ready: give time windows their chance, then wait a little."""
         now = self.clock.now()
         for node in self.stages:
             component = cast(Stage, node.component)
             if type(component).idle is not Stage.idle:
+                settle()  # nobody else may be at work on it
                 self._send(node, partial(component.idle, now), push)
         if self.stopping is None:
             self.clock.sleep(_NAP)
