@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from .batch import Batch
+from .batch import Batch, Failure
 from .components import Context, Output, Stage
 from .errors import PenstockError, RunError
 from .failures import Failures, describe
@@ -49,7 +49,7 @@ class Duties:
     failures: Failures
     done: Callable[[NodeRun, Batch], None] | None
     warnings: list[str]
-    spool: Callable[[NodeRun, Batch], None] | None = None
+    spool: Callable[[NodeRun, Batch, Sequence[Failure]], None] | None = None
 
 
 class NodeRun:
@@ -167,8 +167,8 @@ class NodeRun:
             start = perf_counter()
             try:
                 failures = self.patiently(lambda: output.write(batch)) or ()
-                if self.duties.spool is not None and not failures:
-                    self.duties.spool(self, batch)
+                if self.duties.spool is not None:
+                    self.duties.spool(self, batch, failures)
             except Exception as error:
                 if not self.settings.optional:
                     raise self.broken(error, batch) from error

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-from .batch import Batch
+from .batch import Batch, Failure
+from .errors import RunError
 from .store import decode_record, encode_record
 
 __all__ = ["Spool"]
@@ -32,9 +33,15 @@ class Spool:
     def path(self) -> Path:
         return self.folder / "epoch.spool"
 
-    def write(self, output: str, batch: Batch) -> None:
-        records = [encode_record(record) for record in batch.records]
-        self._add([output, batch.source, list(batch.ordinals), records])
+    def write(self, output: str, batch: Batch, failures: Sequence[Failure] = ()) -> None:
+        """Keep what `output` has taken of a batch: the records that are not among `failures`."""
+        pairs = list(zip(batch.ordinals, batch.records, strict=True))
+        for failure in failures:
+            same = [pair for pair in pairs if pair[0] == failure.ordinal]
+            # Several records may have come of one; an output names the one it refuses.
+            pairs.remove(next((pair for pair in same if pair[1] == failure.record), same[0]))
+        records = [_kept(record) for _, record in pairs]
+        self._add([output, batch.source, [ordinal for ordinal, _ in pairs], records])
 
     def seal(self, epoch: int) -> None:
         """Make the epoch's batches durable; only a sealed spool is ever read."""
@@ -57,14 +64,20 @@ class Spool:
             self._file.write(line)
             return self._file
 
-    def read(self, epoch: int, output: str) -> Iterator[Batch]:
-        """The batches of a sealed epoch for one output."""
+    def holds(self, epoch: int) -> bool:
+        """Whether this epoch is here, and was sealed."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                return file.readlines()[-1:] == [f"{epoch}\n"]
+        except FileNotFoundError:
+            return False
+
+    def read(self, output: str) -> Iterator[Batch]:
+        """The batches of a sealed epoch for one output; see `holds`."""
         with open(self.path, encoding="utf-8") as file:
             for line in file:
                 entry = json.loads(line)
                 if isinstance(entry, int):
-                    if entry != epoch:
-                        raise ValueError(f"the spool holds epoch {entry}, not {epoch}")
                     return
                 name, source, ordinals, records = entry
                 if name == output:
@@ -80,3 +93,19 @@ class Spool:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _kept(record: Any) -> str:
+    """A record as text from which it comes back as it was."""
+    text = encode_record(record)
+    if '"$repr"' in text:
+        lost: list[str] = []
+        json.loads(
+            text, object_hook=lambda one: lost.extend(one.values()) if "$repr" in one else one
+        )
+        if lost:
+            raise RunError(
+                f"{lost[0]} cannot be kept until several transactional outputs have committed",
+                hint="convert it to text or a number before the output",
+            )
+    return text
