@@ -252,7 +252,7 @@ class TransactionalOutput(Output):
         """Make what was written since the last commit visible, together with `checkpoint`.
 
         In the same transaction: raise FencedError when the checkpoint that is there has a higher
-        generation, or is not of the epoch before. When the reply is lost, look what is there before
+        generation, or an epoch that is not lower. When the reply is lost, look what is there before
         trying again.
         """
         raise NotImplementedError

@@ -8,7 +8,7 @@ outputs are brought to agree by an intent and a spooled copy of what they are ab
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,7 +20,7 @@ from .spool import Spool
 from .store import Checkpoint, DeadLetter, IndexedKey, Store
 
 if TYPE_CHECKING:
-    from .batch import Batch
+    from .batch import Batch, Failure
     from .nodes import NodeRun
     from .schedule import Clock
 
@@ -99,7 +99,7 @@ class Delivery:
     def recover(self, *, fresh: bool = False) -> Checkpoint:
         """With every component open, find out where to start: outputs are cut back to there, stages
         get their states back. The checkpoint to start from is returned and kept in `start`."""
-        found = self._latest()
+        found = self._latest(fresh=fresh)
         epoch = found.epoch if found is not None else 0
         if fresh:
             self.store.forget(self.pipeline, self.generation)
@@ -122,40 +122,82 @@ class Delivery:
                 cast(Stage, node.component).restore(start.states[node.name])
         return self.start
 
-    def _latest(self) -> Checkpoint | None:
-        """The checkpoint that counts. A single transactional output's own outweighs the store's
-        copy: the two differ when a run died in between, or when the output was put back."""
-        parties = self._transactional()
-        ours = self.store.checkpoint(self.pipeline)
+    def _latest(self, *, fresh: bool) -> Checkpoint | None:
+        """The checkpoint that counts. What transactional outputs hold outweighs the store's copy:
+        they differ when a run died in between, or when either was put back."""
+        theirs = {node.name: self._committed(node) for node in self._transactional()}
+        for one in theirs.values():
+            if one is not None and one.generation >= self.generation:  # the store was put back
+                self.generation = self.store.outrank(self.pipeline, self.generation, one.generation)
         intent = self.store.intent(self.pipeline)
-        if intent is not None and len(parties) > 1:
-            return self._finish_intent(intent)
-        if len(parties) != 1:
-            return ours
-        output = cast(TransactionalOutput, parties[0].component)
-        theirs: Checkpoint | None = parties[0].guarded(lambda: output.checkpoint(self.pipeline))
-        if ours is None or (theirs is not None and theirs.epoch != ours.epoch):
-            return theirs
-        if theirs is None and not ours.finished:
-            self.notes.append(f"{parties[0].name} knows nothing of the run before; starting over")
-            return replace(self.start, epoch=ours.epoch, finished=True)
-        return ours
+        if intent is not None and len(theirs) > 1 and _in_doubt(intent, theirs):
+            behind = [
+                node for node in self._transactional() if _epoch(theirs[node.name]) < intent.epoch
+            ]
+            spool = self._make_spool()
+            if not behind or spool.holds(intent.epoch):
+                return self._finish_intent(intent, behind)
+            if not fresh:
+                raise RunError(
+                    f"does not hold epoch {intent.epoch}, which {behind[0].name} lacks",
+                    where=str(spool.path),
+                    hint="put the state folder back, or start over with --fresh",
+                )
+        ours = self.store.checkpoint(self.pipeline)
+        return self._newest(ours, theirs) if fresh else self._agreed(ours, theirs)
 
-    def _finish_intent(self, intent: Checkpoint) -> Checkpoint:
+    def _committed(self, node: NodeRun) -> Checkpoint | None:
+        output = cast(TransactionalOutput, node.component)
+        found: Checkpoint | None = node.guarded(lambda: output.checkpoint(self.pipeline))
+        return found
+
+    def _finish_intent(self, intent: Checkpoint, behind: Iterable[NodeRun]) -> Checkpoint:
         """A run died while its outputs were committing: give those that are behind what it had
         spooled for them."""
         spool = self._make_spool()
         settled = replace(intent, generation=self.generation)
-        for node in self._transactional():
+        for node in behind:
             output = cast(TransactionalOutput, node.component)
-            theirs = output.checkpoint(self.pipeline)
-            if theirs is None or theirs.epoch < intent.epoch:
-                for batch in spool.read(intent.epoch, node.name):
-                    output.write(batch)
-                self._commit_to(node, settled)
+            for batch in spool.read(node.name):
+                if refused := node.guarded(lambda: output.write(batch)):  # noqa: B023
+                    raise RunError(
+                        f"refuses a record that it took before: {refused[0].error}",
+                        where=f"{node.name} at {batch.source}:{refused[0].ordinal}",
+                        hint="make it take the record, or start over with --fresh",
+                    )
+            self._commit_to(node, settled)
         self.store.save(settled)
         spool.clear()
         return settled
+
+    def _agreed(
+        self, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
+    ) -> Checkpoint | None:
+        """The checkpoint on which the transactional outputs agree; ours if there are none."""
+        epochs = {_epoch(one) for one in theirs.values()}
+        newest = self._newest(ours, theirs)
+        if len(epochs) > 1:
+            if ours is not None and ours.finished and ours is newest:
+                return ours  # what comes next is a new run, which they begin together
+            raise RunError(
+                f"its outputs do not agree on what was committed: {_and(theirs)}",
+                where=self.pipeline,
+                hint="put them back to the same epoch, or start over with --fresh",
+            )
+        if epochs == {0} and ours is not None and not ours.finished:
+            verb = "knows" if len(theirs) == 1 else "know"
+            self.notes.append(
+                f"{' and '.join(theirs)} {verb} nothing of the run before; starting over"
+            )
+            return replace(self.start, epoch=ours.epoch, finished=True)
+        if not epochs or epochs == {0} or (ours is not None and epochs == {ours.epoch}):
+            return ours
+        return next(iter(theirs.values()))
+
+    def _newest(
+        self, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
+    ) -> Checkpoint | None:
+        return max([ours, *theirs.values()], key=_epoch)
 
     def _can_resume(self) -> bool:
         for node in self._inputs():
@@ -229,10 +271,10 @@ class Delivery:
         """Whether what is written must be kept until every transactional output has it."""
         return len(self._transactional()) > 1
 
-    def spool(self, node: NodeRun, batch: Batch) -> None:
-        """Keep a copy of what a transactional output was given."""
+    def spool(self, node: NodeRun, batch: Batch, failures: Sequence[Failure]) -> None:
+        """Keep a copy of what a transactional output has taken of a batch."""
         if node.component.delivery == "transactional":  # type: ignore[attr-defined]
-            self._make_spool().write(node.name, batch)
+            self._make_spool().write(node.name, batch, failures)
 
     def attempt(self, place: str) -> int:
         """Note durably that something is tried; how often it was since the last checkpoint."""
@@ -267,3 +309,20 @@ class Delivery:
 
     def _transactional(self) -> list[NodeRun]:
         return [node for node in self._outputs() if node.component.delivery == "transactional"]  # type: ignore[attr-defined]
+
+
+def _epoch(checkpoint: Checkpoint | None) -> int:
+    return checkpoint.epoch if checkpoint is not None else 0
+
+
+def _in_doubt(intent: Checkpoint, theirs: Mapping[str, Checkpoint | None]) -> bool:
+    """Whether these outputs may have been left in the middle of committing `intent`; not when it is
+    that of an older store."""
+    return {_epoch(one) for one in theirs.values()} <= {0, intent.epoch - 1, intent.epoch}
+
+
+def _and(theirs: Mapping[str, Checkpoint | None]) -> str:
+    return " and ".join(
+        f"{name} has {f'epoch {one.epoch}' if one is not None else 'no epoch'}"
+        for name, one in theirs.items()
+    )

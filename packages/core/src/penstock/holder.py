@@ -14,15 +14,15 @@ def this_process() -> str:
     return f"{socket.gethostname()}, process {pid}, started {_started(pid)}"
 
 
-def alive(holder: str) -> bool:
-    """Whether the process of that name may still be running. One on another machine may."""
+def alive(holder: str) -> bool | None:
+    """Whether the process of that name still runs; None for one on another machine."""
     try:
         host, process, started = holder.split(", ")
         pid = int(process.removeprefix("process "))
     except ValueError:
-        return True
+        return None
     if host != socket.gethostname():
-        return True
+        return None
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -14,6 +14,7 @@ from typing import Any
 from .errors import PenstockError, RunError
 
 __all__ = [
+    "Alive",
     "Checkpoint",
     "DeadLetter",
     "FencedError",
@@ -23,8 +24,13 @@ __all__ = [
     "Store",
     "decode_record",
     "encode_record",
+    "holds",
     "lease_taken",
 ]
+
+
+Alive = Callable[[str], "bool | None"]
+"""Whether a lease's holder lives; None when that cannot be seen from here."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +120,14 @@ class Store:
 
     # ---- leases ---------------------------------------------------------------------------------
 
-    def lease(
-        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
-    ) -> int:
+    def lease(self, pipeline: str, holder: str, now: float, until: float, alive: Alive) -> int:
         """Take the pipeline's lease: its new generation. Raises `LeaseTakenError` while another
-        holder's has not run out and `alive(holder)` is true."""
+        holder is alive, or has not let it run out and nobody here can tell."""
+        raise NotImplementedError
+
+    def outrank(self, pipeline: str, generation: int, other: int) -> int:
+        """Raise the lease's generation above `other`, which an output has seen and this store, put
+        back to an older copy, has not: the new generation."""
         raise NotImplementedError
 
     def renew(self, pipeline: str, generation: int, until: float) -> None:
@@ -226,6 +235,12 @@ def lease_taken(pipeline: str, holder: str) -> LeaseTakenError:
     )
 
 
+def holds(alive: bool | None, in_time: bool) -> bool:
+    """Whether a lease's holder still has it. A process that lives here has, however late it is: it
+    may wait for a slow destination, and would go on writing."""
+    return in_time if alive is None else alive
+
+
 class MemoryStore(Store):
     """Keeps everything in memory; `limit` bounds the letters and keys it holds."""
 
@@ -239,14 +254,18 @@ class MemoryStore(Store):
         self._reports: dict[str, dict[str, Any]] = {}
         self._keys: list[IndexedKey] = []
 
-    def lease(
-        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
-    ) -> int:
+    def lease(self, pipeline: str, holder: str, now: float, until: float, alive: Alive) -> int:
         other, generation, ends = self._leases.get(pipeline, ("", 0, 0.0))
-        if other and ends > now and alive(other):
+        if other and holds(alive(other), ends > now):
             raise lease_taken(pipeline, other)
         self._leases[pipeline] = (holder, generation + 1, until)
         return generation + 1
+
+    def outrank(self, pipeline: str, generation: int, other: int) -> int:
+        self._fence(pipeline, generation)
+        holder, _, until = self._leases[pipeline]
+        self._leases[pipeline] = (holder, max(generation, other + 1), until)
+        return max(generation, other + 1)
 
     def renew(self, pipeline: str, generation: int, until: float) -> None:
         self._fence(pipeline, generation)
@@ -275,7 +294,8 @@ class MemoryStore(Store):
         self.keep(letters, keys)
         self.drop_letters(closed)
         self._end_attempts(checkpoint.pipeline)
-        self._checkpoints[checkpoint.pipeline] = checkpoint
+        # Through JSON, as everywhere: a stage may go on changing the state it gave.
+        self._checkpoints[checkpoint.pipeline] = Checkpoint.from_json(checkpoint.to_json())
 
     def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
         if max(len(self._letters) + len(letters), len(self._keys) + len(keys)) > self.limit:
@@ -300,7 +320,7 @@ class MemoryStore(Store):
 
     def put_intent(self, checkpoint: Checkpoint) -> None:
         self._fence(checkpoint.pipeline, checkpoint.generation)
-        self._intents[checkpoint.pipeline] = checkpoint
+        self._intents[checkpoint.pipeline] = Checkpoint.from_json(checkpoint.to_json())
 
     def intent(self, pipeline: str) -> Checkpoint | None:
         return self._intents.get(pipeline)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -18,11 +18,13 @@ from typing import Any
 
 from ..errors import ConnectError
 from ..store import (
+    Alive,
     Checkpoint,
     DeadLetter,
     FencedError,
     IndexedKey,
     Store,
+    holds,
     lease_taken,
 )
 
@@ -158,21 +160,28 @@ class SqliteStore(Store):
 
     # ---- leases ---------------------------------------------------------------------------------
 
-    def lease(
-        self, pipeline: str, holder: str, now: float, until: float, alive: Callable[[str], bool]
-    ) -> int:
+    def lease(self, pipeline: str, holder: str, now: float, until: float, alive: Alive) -> int:
         with self._transaction() as connection:
             row = connection.execute(
                 "SELECT holder, generation, until FROM leases WHERE pipeline = ?", (pipeline,)
             ).fetchone()
             other, generation, ends = row or ("", 0, 0.0)
-            if other and ends > now and alive(other):
+            if other and holds(alive(other), ends > now):
                 raise lease_taken(pipeline, other)
             connection.execute(
                 "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)",
                 (pipeline, holder, generation + 1, until),
             )
             return int(generation) + 1
+
+    def outrank(self, pipeline: str, generation: int, other: int) -> int:
+        with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
+            generation = max(generation, other + 1)
+            connection.execute(
+                "UPDATE leases SET generation = ? WHERE pipeline = ?", (generation, pipeline)
+            )
+            return generation
 
     def renew(self, pipeline: str, generation: int, until: float) -> None:
         with self._transaction() as connection:
