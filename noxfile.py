@@ -115,7 +115,7 @@ def tests(session: nox.Session, package: str) -> None:
 def integration(session: nox.Session) -> None:
     """What holds across packages."""
     install(session, *PACKAGES)
-    others = ["--ignore=tests/install", "--ignore=tests/docs"]
+    others = ["--ignore=tests/install", "--ignore=tests/docs"]  # faults: their quick form
     session.run("pytest", "tests", *others, *session.posargs)
 
 
@@ -131,6 +131,13 @@ def docs(session: nox.Session) -> None:
     """Every command, configuration and program that the documentation shows."""
     install(session, *PACKAGES)
     session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kills, power cuts and everything else that goes wrong, in the long form: hours, not seconds."""
+    install(session, *PACKAGES)
+    session.run("pytest", "tests/faults", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
 
 
 @nox.session

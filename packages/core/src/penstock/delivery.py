@@ -129,13 +129,14 @@ class Delivery:
         for one in theirs.values():
             if one is not None and one.generation >= self.generation:  # the store was put back
                 self.generation = self.store.outrank(self.pipeline, self.generation, one.generation)
+        ours = self.store.checkpoint(self.pipeline)
         intent = self.store.intent(self.pipeline)
-        if intent is not None and len(theirs) > 1 and _in_doubt(intent, theirs):
+        if intent is not None and len(theirs) > 1 and _in_doubt(intent, ours, theirs):
             behind = [
                 node for node in self._transactional() if _epoch(theirs[node.name]) < intent.epoch
             ]
             spool = self._make_spool()
-            if not behind or spool.holds(intent.epoch):
+            if not behind or spool.holds(_identity(intent)):
                 return self._finish_intent(intent, behind)
             if not fresh:
                 raise RunError(
@@ -143,7 +144,6 @@ class Delivery:
                     where=str(spool.path),
                     hint="put the state folder back, or start over with --fresh",
                 )
-        ours = self.store.checkpoint(self.pipeline)
         return self._newest(ours, theirs) if fresh else self._agreed(ours, theirs)
 
     def _committed(self, node: NodeRun) -> Checkpoint | None:
@@ -174,23 +174,22 @@ class Delivery:
         self, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
     ) -> Checkpoint | None:
         """The checkpoint on which the transactional outputs agree; ours if there are none."""
-        epochs = {_epoch(one) for one in theirs.values()}
-        newest = self._newest(ours, theirs)
-        if len(epochs) > 1:
-            if ours is not None and ours.finished and ours is newest:
+        held = {_identity(one) for one in theirs.values()}
+        if len(held) > 1:
+            if ours is not None and ours.finished and ours is self._newest(ours, theirs):
                 return ours  # what comes next is a new run, which they begin together
             raise RunError(
                 f"its outputs do not agree on what was committed: {_and(theirs)}",
                 where=self.pipeline,
                 hint="put them back to the same epoch, or start over with --fresh",
             )
-        if epochs == {0} and ours is not None and not ours.finished:
+        if held == {None} and ours is not None and not ours.finished:
             verb = "knows" if len(theirs) == 1 else "know"
             self.notes.append(
                 f"{' and '.join(theirs)} {verb} nothing of the run before; starting over"
             )
             return replace(self.start, epoch=ours.epoch, finished=True)
-        if not epochs or epochs == {0} or (ours is not None and epochs == {ours.epoch}):
+        if not held or held == {None} or held == {_identity(ours)}:
             return ours
         return next(iter(theirs.values()))
 
@@ -250,7 +249,7 @@ class Delivery:
             self.store.save(checkpoint, closed=pending.closed)
         elif parties:
             self.store.keep(pending.letters, pending.keys)
-            self._make_spool().seal(checkpoint.epoch)
+            self._make_spool().seal(_identity(checkpoint))
             self.store.put_intent(checkpoint)
             for node in parties:
                 self._commit_to(node, checkpoint)
@@ -315,14 +314,25 @@ def _epoch(checkpoint: Checkpoint | None) -> int:
     return checkpoint.epoch if checkpoint is not None else 0
 
 
-def _in_doubt(intent: Checkpoint, theirs: Mapping[str, Checkpoint | None]) -> bool:
+def _identity(checkpoint: Checkpoint | None) -> tuple[str, int] | None:
+    """Which epoch it is. Its number alone is not enough: after something was put back, the same
+    number comes again with other records."""
+    return (checkpoint.run_id, checkpoint.epoch) if checkpoint is not None else None
+
+
+def _in_doubt(
+    intent: Checkpoint, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
+) -> bool:
     """Whether these outputs may have been left in the middle of committing `intent`; not when it is
-    that of an older store."""
-    return {_epoch(one) for one in theirs.values()} <= {0, intent.epoch - 1, intent.epoch}
+    that of an older store, or when one of them was put back as well."""
+    behind = [one for one in theirs.values() if _identity(one) != _identity(intent)]
+    if ours is None or ours.finished:  # the first epoch of a run: an output may be new to it
+        return all(_epoch(one) < intent.epoch for one in behind)
+    return all(_epoch(one) == intent.epoch - 1 for one in behind)
 
 
 def _and(theirs: Mapping[str, Checkpoint | None]) -> str:
     return " and ".join(
-        f"{name} has {f'epoch {one.epoch}' if one is not None else 'no epoch'}"
+        f"{name} has {f'epoch {one.epoch} of run {one.run_id}' if one is not None else 'no epoch'}"
         for name, one in theirs.items()
     )

@@ -43,8 +43,9 @@ class Spool:
         records = [_kept(record) for _, record in pairs]
         self._add([output, batch.source, [ordinal for ordinal, _ in pairs], records])
 
-    def seal(self, epoch: int) -> None:
-        """Make the epoch's batches durable; only a sealed spool is ever read."""
+    def seal(self, epoch: tuple[str, int] | None) -> None:
+        """Make an epoch's batches durable, under its run and number; only a sealed spool is ever
+        read."""
         file = self._add(epoch)
         file.flush()
         os.fsync(file.fileno())
@@ -64,11 +65,11 @@ class Spool:
             self._file.write(line)
             return self._file
 
-    def holds(self, epoch: int) -> bool:
+    def holds(self, epoch: tuple[str, int] | None) -> bool:
         """Whether this epoch is here, and was sealed."""
         try:
             with open(self.path, encoding="utf-8") as file:
-                return file.readlines()[-1:] == [f"{epoch}\n"]
+                return file.readlines()[-1:] == [json.dumps(epoch) + "\n"]
         except FileNotFoundError:
             return False
 
@@ -77,7 +78,7 @@ class Spool:
         with open(self.path, encoding="utf-8") as file:
             for line in file:
                 entry = json.loads(line)
-                if isinstance(entry, int):
+                if len(entry) == 2:
                     return
                 name, source, ordinals, records = entry
                 if name == output:
