@@ -135,7 +135,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kills, power cuts and everything else that goes wrong, in the long form: hours, not seconds."""
+    """Kills, power cuts and what else goes wrong, in the long form: minutes."""
     install(session, *PACKAGES)
     session.run("pytest", "tests/faults", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
 
