@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SESSIONS = {"lint", "types", "tests", "integration", "install", "docs", "bench", "build"}
+SESSIONS = {"lint", "types", "tests", "integration", "install", "docs", "bench", "build", "faults"}
 
 
 def test_the_readme_opens_with_the_two_commands(repo):
