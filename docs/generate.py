@@ -86,7 +86,8 @@ def components(kind: str) -> Iterator[str]:
 
 def facts(kind: str, cls: Any) -> str:
     if kind == "output":
-        return f" Delivery: `{cls.delivery}`."
+        known = isinstance(cls.delivery, str)
+        return f" Delivery: {f'`{cls.delivery}`' if known else 'depends on its options'}."
     return ""
 
 

@@ -10,6 +10,7 @@ import pytest
 
 LONG_MODULES: dict[str, str] = {
     "packages/input-csv/tests/test_csv_input.py": "one promise after the other of one input",
+    "packages/input-json/tests/test_input.py": "one promise after the other of one input",
 }
 MOST_LINES = 600
 
