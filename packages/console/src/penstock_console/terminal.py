@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
@@ -47,7 +46,11 @@ class Terminal:
             found = os.get_terminal_size(self.stream.fileno())
         except (AssertionError, OSError, ValueError):
             found = os.terminal_size((0, 0))
-        return found if found.columns and found.lines else shutil.get_terminal_size()
+        if found.columns and found.lines:
+            return found
+        from shutil import get_terminal_size  # brings every compression module with it
+
+        return get_terminal_size()
 
     @property
     def in_foreground(self) -> bool:

@@ -5,12 +5,12 @@ Every problem is collected before any is raised, so that a file is reported whol
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass, isroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from .components import Component, Input, Inspector, Output, Transformer, from_function
 from .dialect import read_document, read_spec
@@ -119,7 +119,13 @@ class Pipeline:
     @property
     def config_hash(self) -> str:
         whole = "".join(sorted(made.config_hash for made in self.made.values()))
-        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+        return _hash(whole)
+
+
+def _hash(text: str) -> str:
+    """Tells whether a configuration has changed. It guards against nobody, so a checksum does:
+    importing hashlib takes longer than a short run."""
+    return f"{crc32(text.encode()):08x}"
 
 
 @dataclass
@@ -139,7 +145,7 @@ class _Made:
     @property
     def config_hash(self) -> str:
         shown = repr((self.spec.use, self.component(), self.spec.settings))
-        return hashlib.sha256(shown.encode()).hexdigest()[:12]
+        return _hash(shown)
 
     def node(self, name: str) -> Node:
         return Node(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 
 __all__ = ["alive", "this_process"]
 
@@ -11,7 +10,7 @@ __all__ = ["alive", "this_process"]
 def this_process() -> str:
     """A name for this process that no later one can have: "host, process 4711, started 123456"."""
     pid = os.getpid()
-    return f"{socket.gethostname()}, process {pid}, started {_started(pid)}"
+    return f"{_host()}, process {pid}, started {_started(pid)}"
 
 
 def alive(holder: str) -> bool | None:
@@ -21,7 +20,7 @@ def alive(holder: str) -> bool | None:
         pid = int(process.removeprefix("process "))
     except ValueError:
         return None
-    if host != socket.gethostname():
+    if host != _host():
         return None
     try:
         os.kill(pid, 0)
@@ -30,6 +29,14 @@ def alive(holder: str) -> bool | None:
     except PermissionError:
         pass  # it runs, as somebody else
     return started in ("started unknown", f"started {_started(pid)}")
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # slow to import, and needed only where there is no uname
+
+    return platform.node()
 
 
 def _started(pid: int) -> str:

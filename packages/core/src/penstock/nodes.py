@@ -16,8 +16,6 @@ from .options import mask, secrets_of
 from .steps import Step, allowed_tries, pause, retrying, separate, step_of
 
 if TYPE_CHECKING:
-    import random
-
     from .graph import Graph, Node
     from .schedule import Clock
 
@@ -45,7 +43,7 @@ class Duties:
     pipeline: str
     run_id: str
     clock: Clock
-    chance: random.Random
+    chance: Callable[[], float]
     failures: Failures
     done: Callable[[NodeRun, Batch], None] | None
     warnings: list[str]

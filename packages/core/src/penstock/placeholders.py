@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +206,8 @@ _REASONS = (
 
 
 def _ask_git(directory: Path, *arguments: str) -> str:
+    import subprocess  # 3 ms, and few pipelines ask git
+
     # A git hook sets GIT_DIR and its like, which would answer for another folder than ours.
     environ = {key: text for key, text in os.environ.items() if not key.startswith("GIT_")}
     environ["LC_ALL"] = "C"

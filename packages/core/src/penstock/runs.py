@@ -6,12 +6,11 @@ the store. `Run.epoch` is the whole protocol.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .batch import Batch
 from .care import STAY, Care, last_ordinal
@@ -26,6 +25,9 @@ from .journal import Report, balance_of
 from .nodes import Duties, NodeRun, copy_of, node_runs
 from .schedule import Clock, SystemClock
 from .store import Checkpoint, IndexedKey, MemoryStore, Store
+
+if TYPE_CHECKING:
+    from random import Random
 
 __all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run", "copy_of"]
 
@@ -138,6 +140,7 @@ class Run:
         )
         self._keys: list[IndexedKey] = []
         self._opened: list[NodeRun] = []
+        self._random: Random | None = None
         self._reading = False
         self._care = Care(self.delivery.attempt)
         self._done: dict[str, int] = {}
@@ -447,6 +450,14 @@ class Run:
         keys, self._keys = self._keys, []
         self.store.keep(self.failures.take(), keys)
 
+    def _chance(self) -> float:
+        """From 0 to 1, for the jitter of pauses; most runs never pause."""
+        if self._random is None:
+            from random import Random
+
+            self._random = Random(self.run_id)
+        return self._random.random()
+
     def _positions_of(self, node: NodeRun) -> Mapping[str, Any]:
         partitions = f"{node.name}/"
         return {
@@ -462,7 +473,7 @@ class Run:
             pipeline=self.pipeline,
             run_id=self.run_id,
             clock=self.clock,
-            chance=random.Random(self.run_id),
+            chance=self._chance,
             failures=self.failures,
             done=partial(self.events.batch_done, self) if self.events.heard else None,
             warnings=self.warnings,

@@ -18,8 +18,6 @@ from .components import Inspector, Stage, Transformer
 from .errors import RunError, TransientError
 
 if TYPE_CHECKING:
-    import random
-
     from .schedule import Clock
     from .spec import Settings
 
@@ -118,17 +116,17 @@ def separate(records: Sequence[Any]) -> list[Any]:
     return copy.deepcopy(list(records))
 
 
-def pause(attempt: int, delay: float, chance: random.Random) -> float:
+def pause(attempt: int, delay: float, chance: Callable[[], float]) -> float:
     """Seconds to wait after failed try number `attempt`: exponential, with full jitter, capped."""
     longest: float = min(_LONGEST_PAUSE, delay * 2.0 ** (attempt - 1))
-    return longest * (0.5 + chance.random() / 2)
+    return longest * (0.5 + chance() / 2)
 
 
 def retrying(
     function: Callable[[Any], Any],
     settings: Settings,
     clock: Clock,
-    chance: random.Random,
+    chance: Callable[[], float],
 ) -> Recover:
     """What `each` calls when a record failed: try again as often as the settings and the kind of
     error allow, then raise the last error, which carries the number of `attempts`."""

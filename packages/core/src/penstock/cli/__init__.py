@@ -79,6 +79,14 @@ _ABOUT = "Move records from inputs through inspectors and transformers to output
 
 
 class _Parser(argparse.ArgumentParser):
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Without a width, argparse imports shutil and with it every compression module: 3 ms.
+        try:
+            width = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size().columns
+        except (ValueError, OSError):
+            width = 80
+        return argparse.HelpFormatter(self.prog, width=width - 2)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, where=self.prog, hint=f"see `{self.prog} --help`")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,7 +50,9 @@ def fitting(text: str) -> str:
 
 def width() -> int:
     """Columns of the terminal; 80 when there is none."""
-    return shutil.get_terminal_size((80, 24)).columns
+    from shutil import get_terminal_size  # brings every compression module with it
+
+    return get_terminal_size((80, 24)).columns
 
 
 def when(seconds: float) -> str:
