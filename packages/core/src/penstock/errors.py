@@ -6,8 +6,7 @@ sentence, *where: what is wrong; what to do*, in lower case and without a full s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,8 +75,7 @@ class UsageError(PenstockError):
     exit_code = EXIT_USAGE
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file; line and column count from 1, 0 means unknown."""
 
     file: str
@@ -92,8 +90,7 @@ class Place:
         )
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in a configuration; `path` is dotted, as in `inputs.orders.pth`."""
 
     what: str

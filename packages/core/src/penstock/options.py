@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, Union
 
 from .errors import ConfigError, Problem, nearest
 
@@ -76,8 +76,7 @@ ByteSize = Annotated[int, _BYTES]
 """Bytes; in a file also text such as "64KiB" or "1MB"."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """What was declared about one option. `default` is `dataclasses.MISSING` for a required one."""
 
     name: str
@@ -119,7 +118,7 @@ def option(
 def component(cls: type[T]) -> type[T]:
     """Make a class with declared options: a keyword-only dataclass that checks what it is given."""
     cls.__post_init__ = _settle  # type: ignore[attr-defined]
-    made = dataclass(kw_only=True, repr=False)(cls)
+    made = dataclass(kw_only=True, repr=False, match_args=False)(cls)
     made.__repr__ = _represent  # type: ignore[method-assign]
     return made
 

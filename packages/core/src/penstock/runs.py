@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from .batch import Batch
 from .care import STAY, Care, last_ordinal
@@ -47,8 +47,7 @@ class Engine(Protocol):
         """Call `run.drive` until it returns."""
 
 
-@dataclass(frozen=True)
-class EpochLimits:
+class EpochLimits(NamedTuple):
     """An epoch ends when one of these is reached; None is no limit."""
 
     records: int | None = None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from .options import component
 
@@ -37,8 +36,7 @@ class SystemClock:
         time.sleep(seconds)
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(NamedTuple):
     """One moment at which a run is due: its number from 1 and the time it was planned for."""
 
     number: int
