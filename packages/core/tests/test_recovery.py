@@ -8,18 +8,19 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock import Batch, Checkpoint, Failure, Input, MemoryStore, Stage, Transformer
+from penstock import Batch, Checkpoint, DeadLetter, Failure, Input, MemoryStore, Stage, Transformer
 from penstock.components import TransactionalOutput
 from penstock.holder import alive, this_process
 from penstock.runs import Run
 from penstock.store import FencedError, LeaseTakenError
 from penstock.stores.sqlite import SqliteStore
-from penstock.testing import ListInput, ListOutput
+from penstock.testing import FakeClock, ListInput, ListOutput
 
 EngineRun = Callable[..., Run]
 ALL = list(range(1, 21))
@@ -344,3 +345,34 @@ def test_a_stage_is_not_called_as_idle_while_it_works(start: EngineRun) -> None:
     start(Halting(), busy, ListOutput()).execute()
     assert busy.idled
     assert busy.clashes == 0
+
+
+# ---- letters ------------------------------------------------------------------------------------
+
+
+class Refuses(Transformer):
+    """Fails on one record, an hour ago."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def transform(self, record: Any) -> Any:
+        if record == 3:
+            self.clock.time -= 3600
+            raise ValueError("no")
+        return record
+
+
+def test_a_clock_that_is_put_back_loses_no_letter(start: EngineRun) -> None:
+    store, clock = MemoryStore(), FakeClock()
+    run = start(source(), Refuses(clock), ListOutput(), store=store, clock=clock)
+    assert run.execute().letters == 1
+    assert [letter.ordinal for letter in store.letters()] == [3]
+
+
+def test_a_letter_of_a_run_that_was_overtaken_makes_no_newer_one_older(leases: Any) -> None:
+    letter = DeadLetter("p", "s", 1, "n", "E", "m", "{}", "new", first=20.0, last=20.0)
+    leases.keep([letter])
+    leases.keep([replace(letter, run_id="old", first=10.0, last=10.0)])
+    assert leases.settle_letters("p", 15.0, ["s"]) == 0
+    assert [one.last for one in leases.letters()] == [20.0]

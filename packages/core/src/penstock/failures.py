@@ -61,6 +61,7 @@ class Failures:
         self.run_id = run_id
         self.clock = clock
         self.groups: dict[tuple[str, str, str], FailureGroup] = {}
+        self.since = 0.0
         self.total = 0
         self.letters = 0
         self._listener = listener
@@ -135,7 +136,8 @@ class Failures:
                 group.count += 1
 
     def _letter(self, node: NodeRun, source: str, failure: Failure, message: str) -> DeadLetter:
-        now = self.clock.now()
+        # Letters from before the run are settled at its end; a clock that was put back makes none.
+        now = max(self.clock.now(), self.since)
         return DeadLetter(
             pipeline=self.pipeline,
             source=source,

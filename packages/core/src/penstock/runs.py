@@ -412,6 +412,7 @@ class Run:
         self.ordinals = dict(start.ordinals)
         self.warnings.extend(self.delivery.notes)
         self._begun = self.clock.monotonic()
+        self.failures.since = start.started
         self._care.resume(self.store.attempts(self.pipeline))
         if not self.delivery.resumed:
             return

@@ -375,10 +375,14 @@ class MemoryStore(Store):
 
 
 def merged(letter: DeadLetter, earlier: DeadLetter | None) -> DeadLetter:
-    """A letter that replaces an earlier one of the same identity keeps when it was first seen."""
+    """A letter that replaces an earlier one of the same identity keeps when it was first seen, and
+    when it was last seen if that is later: a run that was overtaken may still keep what it had."""
     if earlier is None:
         return letter
-    return replace(letter, first=earlier.first, attempts=earlier.attempts + letter.attempts)
+    attempts = earlier.attempts + letter.attempts
+    return replace(
+        letter, first=earlier.first, last=max(earlier.last, letter.last), attempts=attempts
+    )
 
 
 def encode_record(record: Any) -> str:

@@ -65,7 +65,7 @@ INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (pipeline, source, ordinal, node) DO UPDATE SET
     error = excluded.error, message = excluded.message, record = excluded.record,
     run_id = excluded.run_id, plugin = excluded.plugin, version = excluded.version,
-    config_hash = excluded.config_hash, last = excluded.last,
+    config_hash = excluded.config_hash, last = max(letters.last, excluded.last),
     attempts = letters.attempts + excluded.attempts
 """
 
