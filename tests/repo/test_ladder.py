@@ -16,7 +16,7 @@ from repository import CORE
 LADDER = """
 errors      batch
 options     spec        store       schedule        events      journal     holder
-components  broker      spool       care
+components  broker      spool       care            promises
 graph       combine     steps       hookspecs
 failures    nodes       delivery    runs       known           placeholders    plugins     dialect
 native      syntaxes    stores      engines     printing        build

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from ..build import Pipeline
 from ..errors import ConnectError, RunError
 from ..graph import Graph
+from ..promises import promise
 from . import common_arguments
 from .loading import load
 from .showing import print_json
@@ -51,8 +53,11 @@ def run(options: Any) -> int:
     for one in _deliveries(graph):
         print(
             f"{one['input']} -> {one['output']}: {one['capability']} input, "
-            f"{one['delivery']} output; when a run is cut off, {one['cut_off']}"
+            f"{one['delivery']} output"
         )
+        print(f"  after a kill: {one['kill']}")
+        if one["power_cut"] != one["kill"]:
+            print(f"  after a power cut: {one['power_cut']}")
     print(
         f"{pipeline.name}: {len(graph.nodes)} nodes, nothing wrong"
         + (", everything opens" if opened else "")
@@ -75,6 +80,8 @@ def _printed(graph: Graph, declared: Any) -> list[str]:
 
 def _deliveries(graph: Graph) -> Iterator[dict[str, str]]:
     """What may be promised for each input and output that a record passes between."""
+    kinds = [getattr(node.component, "delivery", "append") for node in graph.of_role("output")]
+    several = kinds.count("transactional") > 1
     for start in graph.of_role("input"):
         for end in graph.of_role("output"):
             if end.name in _reached(graph, start.name):
@@ -85,7 +92,7 @@ def _deliveries(graph: Graph) -> Iterator[dict[str, str]]:
                     "output": end.name,
                     "capability": capability,
                     "delivery": delivery,
-                    "cut_off": _cut_off(capability, delivery),
+                    **asdict(promise(capability, delivery, several=several)),
                 }
 
 
@@ -98,11 +105,3 @@ def _reached(graph: Graph, name: str) -> set[str]:
                 found.add(after)
                 waiting.append(after)
     return found
-
-
-def _cut_off(capability: str, delivery: str) -> str:
-    if capability == "ephemeral":
-        return "records that were read and not yet written are lost"
-    if delivery == "append":
-        return "no record is lost and some may be written again"
-    return "no record is lost, and writing one again changes nothing"
