@@ -18,7 +18,7 @@ errors      batch
 options     spec        store       schedule        events      journal     holder
 components  broker      spool       care            promises
 graph       combine     steps       hookspecs
-failures    nodes       delivery    runs       known           placeholders    plugins     dialect
+failures    spooling    nodes       delivery    runs       known           placeholders    plugins     dialect
 native      syntaxes    stores      engines     printing        build
 cli         testing
 builtin     __init__    __main__

@@ -187,10 +187,10 @@ def test_two_tables_that_were_both_lost_are_filled_anew(start: EngineRun, tmp_pa
 def test_a_spool_that_is_gone_is_told(start: EngineRun, tmp_path: Path) -> None:
     store, databases = folder_store(tmp_path), [Database(), Database()]
     live(start, store, *two(databases, dies=2))
-    (tmp_path / "epoch.spool").unlink()
+    (tmp_path / "pipeline.epoch").unlink()
     run = live(start, store, *two(databases))
     assert str(run.error) == (
-        f"{tmp_path / 'epoch.spool'}: does not hold epoch 2, which table2 lacks; put the state "
+        f"{tmp_path / 'pipeline.epoch'}: does not hold epoch 2, which table2 lacks; put the state "
         "folder back, or start over with --fresh"
     )
 
@@ -229,7 +229,7 @@ def test_a_record_that_a_spool_cannot_give_back_is_told_before_it_is_committed(
     run = live(start, store, [reads, Table(databases[0])], [reads, Table(databases[1])])
     assert re.sub("^table2", "table", str(run.error)) == (  # whichever comes to it first
         "table: UUID('00000000-0000-0000-0000-000000000007') cannot be kept until several "
-        "transactional outputs have committed; convert it to text or a number before the output"
+        "transactional outputs have committed; convert it to text or a number before that"
     )
     assert [one.rows for one in databases] == [[], []]
 

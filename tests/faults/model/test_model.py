@@ -108,13 +108,13 @@ class Machine(RuleBasedStateMachine):
             self.live(Fate(other), size, 4)
             self.store.fate = before
 
-        self.live(Fate(step, overtake), size, 7)
+        self.live(Fate(step, overtake), size, 7, stale=True)
 
     @precondition(lambda self: not self.kept or self.kept[-1][2] != self.disk)
     @rule()
     def keep(self) -> None:
         """Make a copy of everything."""
-        spool = self.store.folder / "epoch.spool"
+        spool = self.store.folder / "pipeline.epoch"
         kept = spool.read_bytes() if spool.exists() else None
         self.kept.append((self.store.copy(), kept, copy.deepcopy(self.disk)))
 
@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
         del self.kept[which + 1 :]  # what came later is another history from now on
         store, spool, _ = self.kept[which]
         self.store = store.copy()
-        path = self.store.folder / "epoch.spool"
+        path = self.store.folder / "pipeline.epoch"
         path.unlink(missing_ok=True)
         if spool is not None:
             path.write_bytes(spool)
@@ -166,8 +166,9 @@ class Machine(RuleBasedStateMachine):
 
     # ---- lives ----------------------------------------------------------------------------------
 
-    def live(self, fate: Fate, size: int, epoch: int) -> Run:
-        """Start and go on until the end or until fate strikes."""
+    def live(self, fate: Fate, size: int, epoch: int, *, stale: bool = False) -> Run:
+        """Start and go on until the end or until fate strikes. One that is overtaken may find that
+        its input has forgotten what the other has committed."""
         self.store.fate = fate
         outputs = [KINDS[kind](self.disk, name, fate) for name, kind in self.kinds.items()]
         source = Source(self.disk, fate, VALUES, size, self.trims)
@@ -182,7 +183,8 @@ class Machine(RuleBasedStateMachine):
             run.execute()
             fenced = isinstance(run.error, FencedError)
             refused = "do not agree" in str(run.error)
-            assert run.error is None or fenced or refused, run.error
+            forgotten = stale and "is gone" in str(run.error)
+            assert run.error is None or fenced or refused or forgotten, run.error
         except Killed:
             self.condemned |= self.noted() - self.deadly
         finally:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass, isroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from .components import Component, Input, Inspector, Output, Transformer, from_function
@@ -142,6 +142,15 @@ class _Made:
         made: Component = self.cls(**self.values)
         return made
 
+    def at_work(self) -> Component:
+        """The component as a run has it."""
+        made = self.component()
+        if self.spec.settings.spool:
+            from .spooling import SpooledInput
+
+            return SpooledInput(cast(Input, made))
+        return made
+
     @property
     def config_hash(self) -> str:
         shown = repr((self.spec.use, self.component(), self.spec.settings))
@@ -151,7 +160,7 @@ class _Made:
         return Node(
             name,
             self.spec.role,
-            self.component(),
+            self.at_work(),
             self.spec.settings,
             self.spec.use,
             self.plugin,
@@ -319,12 +328,20 @@ class _Builder:
             return None
         made = _Made(component, cls, values, plugin, version)
         try:
-            made.component()
+            self.check_spool(component, made.component())
         except ConfigError as error:
             for problem in error.problems:
                 self.wrong(problem.what, component.path, problem.hint)
             return None
         return made
+
+    def check_spool(self, component: ComponentSpec, made: Any) -> None:
+        if component.settings.spool and made.capability != "ephemeral":
+            self.wrong(
+                f"only an input that cannot be read again is spooled; this is {made.capability}",
+                [*component.path, "spool"],
+                "leave it out",
+            )
 
     def find(self, component: ComponentSpec) -> tuple[Any, str, str]:
         """The class of a component, and which plugin it comes from."""

@@ -21,6 +21,7 @@ from .schedule import Clock, SystemClock
 if TYPE_CHECKING:
     import logging
     import random
+    from pathlib import Path
 
     from .store import Checkpoint
 
@@ -43,7 +44,8 @@ BATCH_SIZE = 512
 
 
 class Context:
-    """What a run gives to a component when it opens it."""
+    """What a run gives to a component when it opens it. `state` is the folder of what outlives a
+    run, None where it has none."""
 
     def __init__(
         self,
@@ -53,8 +55,10 @@ class Context:
         run_id: str = "",
         clock: Clock | None = None,
         observations: dict[str, Any] | None = None,
+        state: Path | None = None,
     ) -> None:
         self.name = name
+        self.state = state
         self.pipeline = pipeline
         self.run_id = run_id
         self.clock = clock or SystemClock()
@@ -95,8 +99,14 @@ class Component:
 class Input(Component):
     """Reads a source.
 
-    `capability` says what reading again means: "replayable" (can resume at any position it ever
-    gave), "redelivering" (a broker gives unconfirmed messages again) or "ephemeral".
+    `capability` says what reading again means:
+
+    - "replayable": it can resume at any position it ever gave.
+    - "redelivering": a broker gives unconfirmed messages again. It confirms them in `commit`, which
+      comes after the checkpoint; so none is lost, and those that were committed and not yet
+      confirmed come again. Only a keyed output makes that no difference, if the key is in the
+      message.
+    - "ephemeral": what was read is gone. `spool: true` keeps it in a log, which can be resumed.
     """
 
     capability: str = "replayable"
@@ -113,7 +123,8 @@ class Input(Component):
         raise NotImplementedError
 
     def commit(self, positions: Mapping[str, Any]) -> None:
-        """A hint that everything up to `positions` is safe; it may be lost, repeated or late."""
+        """A hint that everything up to `positions` is safe; it may be lost, repeated or late. It
+        comes from the run's thread, while `read` may be waiting on another."""
 
     def split(self, n: int) -> Sequence[Input]:
         """At most `n` inputs that together read the same records."""

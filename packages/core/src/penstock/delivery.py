@@ -292,7 +292,7 @@ class Delivery:
                     where=self.pipeline,
                     hint="give the run a store with a folder",
                 )
-            self._spool = Spool(self._spool_folder)
+            self._spool = Spool(self._spool_folder, self.pipeline)
         return self._spool
 
     # ---- nodes ----------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ SECTIONS = (
 )
 """Every key at the top of a native file, in the order in which people write them."""
 
+_OF_INPUTS = ("key", "spool")
 _NAME = re.compile(r"[^\s.@/:]+")
 
 
@@ -73,6 +74,10 @@ class ReservedOptions:
     timeout: Duration | None = option(help="Longest time for one batch.", default=None)
     optional: bool = option(help="Go on without the component when it fails.", default=False)
     key: str | None = option(help="Field to index the records read by.", default=None)
+    spool: bool = option(
+        help="Keep what is read in a durable log first, for an input that cannot be read again.",
+        default=False,
+    )
 
 
 def reserved_keys(kind: str) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ def reserved_keys(kind: str) -> tuple[str, ...]:
     if kind not in ROLES:
         return ("use", "description")
     keys = RESERVED if kind in ("input", "output") else RESERVED[:-1]
-    return (*keys, "key") if kind == "input" else keys
+    return (*keys, *_OF_INPUTS) if kind == "input" else keys
 
 
 class NativeDialect:
@@ -163,8 +168,8 @@ class _Reader:
             return ComponentSpec(name, role, "", path=path)
         reserved = {key: entry[key] for key in entry if key in RESERVED}
         options = {key: entry[key] for key in entry if key not in RESERVED and not _hidden(key)}
-        if role == "input" and "key" in options:
-            reserved["key"] = options.pop("key")
+        if role == "input":
+            reserved |= {key: options.pop(key) for key in _OF_INPUTS if key in options}
         values, problems = read_options(ReservedOptions, reserved)
         for problem in problems:
             where = problem.path.split(".")
@@ -193,6 +198,7 @@ class _Reader:
         self, role: str, path: tuple[str | int, ...], values: Mapping[str, Any]
     ) -> Settings:
         settings = Settings(key=values.get("key"), timeout=values.get("timeout"))
+        settings.spool = values.get("spool", False)
         settings.optional = values.get("optional", False)
         settings.on_error = values.get("on_error", "collect")
         if settings.on_error == "retry":  # the old spelling of `retry: 3`

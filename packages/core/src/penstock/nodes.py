@@ -16,6 +16,8 @@ from .options import mask, secrets_of
 from .steps import Step, allowed_tries, pause, retrying, separate, step_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .graph import Graph, Node
     from .schedule import Clock
 
@@ -48,6 +50,7 @@ class Duties:
     done: Callable[[NodeRun, Batch], None] | None
     warnings: list[str]
     spool: Callable[[NodeRun, Batch, Sequence[Failure]], None] | None = None
+    state: Path | None = None
 
 
 class NodeRun:
@@ -64,7 +67,7 @@ class NodeRun:
         self.role = node.role
         self.component = node.component
         self.settings = node.settings
-        self.secrets = secrets_of(node.component)
+        self.secrets = secrets_of(getattr(node.component, "inner", node.component))
         self.successors: list[tuple[NodeRun, bool]] = []
         self.predecessors: list[NodeRun] = []
         self.duties: Duties
@@ -92,6 +95,7 @@ class NodeRun:
             run_id=duties.run_id,
             clock=duties.clock,
             observations=self.observations,
+            state=duties.state,
         )
         try:
             self.component.open(context)

@@ -478,6 +478,7 @@ class Run:
             done=partial(self.events.batch_done, self) if self.events.heard else None,
             warnings=self.warnings,
             spool=self.delivery.spool if self.delivery.spools else None,
+            state=getattr(self.store, "folder", None),
         )
         # Outputs first: a wrong password should stop the run before anything is read.
         for node in [*self.outputs, *self.stages, *self.inputs]:

@@ -69,7 +69,8 @@ class Settings:
     """The reserved keys of a component, which the run itself acts on.
 
     `on_error` is "collect", "skip" or "stop"; `retry` is how often a failing record is tried
-    again; `timeout` is in seconds; `key` (inputs only) names the field to index records by.
+    again; `timeout` is in seconds. Of inputs only: `key` names the field to index records by,
+    `spool` puts a durable log before one that cannot be read again.
     """
 
     on_error: str = "collect"
@@ -78,6 +79,7 @@ class Settings:
     timeout: float | None = None
     optional: bool = False
     key: str | None = None
+    spool: bool = False
 
 
 @dataclass

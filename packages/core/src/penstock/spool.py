@@ -12,26 +12,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
+from urllib.parse import quote
 
 from .batch import Batch, Failure
 from .errors import RunError
 from .store import decode_record, encode_record
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "kept"]
+
+_WHY = "cannot be kept until several transactional outputs have committed"
 
 
 class Spool:
     """One epoch's batches by output, in `folder`; written while the epoch runs, sealed before it is
     committed, cleared when every output has it. Outputs on several threads may write."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pipeline: str) -> None:
         self.folder = folder
+        self.path = folder / f"{quote(pipeline, safe=' ')}.epoch"  # a folder may serve several
         self._file: IO[str] | None = None
         self._lock = Lock()
-
-    @property
-    def path(self) -> Path:
-        return self.folder / "epoch.spool"
 
     def write(self, output: str, batch: Batch, failures: Sequence[Failure] = ()) -> None:
         """Keep what `output` has taken of a batch: the records that are not among `failures`."""
@@ -40,7 +40,7 @@ class Spool:
             same = [pair for pair in pairs if pair[0] == failure.ordinal]
             # Several records may have come of one; an output names the one it refuses.
             pairs.remove(next((pair for pair in same if pair[1] == failure.record), same[0]))
-        records = [_kept(record) for _, record in pairs]
+        records = [kept(record, _WHY) for _, record in pairs]
         self._add([output, batch.source, [ordinal for ordinal, _ in pairs], records])
 
     def seal(self, epoch: tuple[str, int] | None) -> None:
@@ -96,8 +96,8 @@ class Spool:
             self._file = None
 
 
-def _kept(record: Any) -> str:
-    """A record as text from which it comes back as it was."""
+def kept(record: Any, why: str) -> str:
+    """A record as text from which it comes back as it was; `why` ends the sentence if it cannot."""
     text = encode_record(record)
     if '"$repr"' in text:
         lost: list[str] = []
@@ -106,7 +106,7 @@ def _kept(record: Any) -> str:
         )
         if lost:
             raise RunError(
-                f"{lost[0]} cannot be kept until several transactional outputs have committed",
-                hint="convert it to text or a number before the output",
+                f"{lost[0]} {why}",
+                hint="convert it to text or a number before that",
             )
     return text

@@ -186,7 +186,7 @@ def test_a_component_with_its_options_and_an_example(cli, weather):
         "  token: text; default ***; secret",
         "      Of the service.",
         "",
-        "also, as every input: use, description, on_error, retry, timeout, optional, key",
+        "also, as every input: use, description, on_error, retry, timeout, optional, key, spool",
         "",
         "example:",
         "  inputs:",
