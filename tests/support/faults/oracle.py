@@ -1,0 +1,154 @@
+"""What must be in the output, worked out without Penstock: nothing lost, repeated or torn.
+
+Each row carries a checksum of its own number, so one that is mixed up is seen as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "BAD_EVERY",
+    "Verdict",
+    "is_finished",
+    "judge",
+    "judge_groups",
+    "make_rows",
+    "rows_in",
+    "set_aside",
+]
+
+BAD_EVERY = 97
+"""Every so many rows one lacks a value, and must become a dead letter."""
+
+
+def payload(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[:40]
+
+
+def make_rows(path: Path, count: int) -> None:
+    """A CSV file of rows numbered from 1; some of them are too short."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write("id,payload\n")
+        for number in range(1, count + 1):
+            bad = number % BAD_EVERY == 0
+            file.write(f"{number}\n" if bad else f"{number},{payload(number)}\n")
+
+
+def good_rows(count: int) -> list[int]:
+    return [number for number in range(1, count + 1) if number % BAD_EVERY]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many records an output has lost, repeated or torn. `moved`: they are out of order."""
+
+    lost: int = 0
+    repeated: int = 0
+    torn: int = 0
+    moved: bool = False
+
+    @property
+    def right(self) -> bool:
+        return self == Verdict()
+
+    def __add__(self, other: Verdict) -> Verdict:
+        return Verdict(
+            self.lost + other.lost,
+            self.repeated + other.repeated,
+            self.torn + other.torn,
+            self.moved or other.moved,
+        )
+
+
+def judge(path: Path, count: int) -> Verdict:
+    """Whether an output has each good row once, in order."""
+    found: list[int] = []
+    torn = 0
+    for record in rows_in(path):
+        try:
+            number = int(record["id"])
+            whole = record["payload"] == payload(number)
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if whole:
+            found.append(number)
+        else:
+            torn += 1
+    counts = Counter(found)
+    wanted = set(good_rows(count))
+    return Verdict(
+        lost=len(wanted - set(counts)),
+        repeated=len(found) - len(counts),
+        torn=torn + len(set(counts) - wanted),
+        moved=found != sorted(found),
+    )
+
+
+def judge_groups(path: Path, count: int, size: int) -> Verdict:
+    """Whether the good rows stand in groups of `size`: the last one may be smaller."""
+    groups = [[int(one["id"]) for one in group["records"]] for group in rows_in(path)]
+    good = good_rows(count)
+    wanted = [good[start : start + size] for start in range(0, len(good), size)]
+    found = Counter(number for group in groups for number in group)
+    return Verdict(
+        lost=len(set(good) - set(found)),
+        repeated=sum(found.values()) - len(found),
+        torn=0 if sorted(groups) == sorted(wanted) else 1,
+        moved=groups != wanted,
+    )
+
+
+def rows_in(path: Path) -> Iterable[Any]:
+    """The records of an output; a line that is none is given as None."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
+    if ".csv" in path.name:
+        yield from csv.DictReader(text.splitlines())
+        return
+    if text.startswith("[\n"):
+        try:
+            yield from json.loads(text)
+        except ValueError:
+            yield None
+        return
+    for line in text.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield None
+
+
+def set_aside(state: Path) -> list[int]:
+    """The numbers of the records among the dead letters."""
+    connection = sqlite3.connect(state / "state.db")
+    try:
+        found = connection.execute("SELECT ordinal FROM letters ORDER BY ordinal").fetchall()
+    finally:
+        connection.close()
+    return [number for (number,) in found]
+
+
+def is_finished(state: Path) -> bool:
+    """Whether the last run has noted that it was completed."""
+    if not (state / "state.db").exists():
+        return False
+    connection = sqlite3.connect(state / "state.db")
+    try:
+        rows = connection.execute("SELECT checkpoint FROM checkpoints").fetchall()
+    except sqlite3.OperationalError:  # not even its tables were made
+        return False
+    finally:
+        connection.close()
+    return bool(rows) and all(json.loads(text)["finished"] for (text,) in rows)
