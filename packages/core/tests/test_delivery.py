@@ -268,3 +268,39 @@ def test_a_run_stops_at_its_limit_and_the_next_goes_on(
     assert "the next run goes on from there" in reports[0].warnings[-1]
     assert FileOutput.content(disk, "out") == RECORDS
     assert str(reports[-1].balance) == "read 59 = written 59 + filtered 0 + dead 0"
+
+
+class Choosy(ListInput):
+    """Cannot read every seventh record."""
+
+    def read(self, positions: Any) -> Any:
+        for batch in super().read(positions):
+            pairs = list(zip(batch.records, batch.ordinals, strict=True))
+            bad = [Failure(r, n, ValueError("seven")) for r, n in pairs if r % 7 == 0]
+            good = [(r, n) for r, n in pairs if r % 7]
+            records, ordinals = [r for r, _ in good], [n for _, n in good]
+            yield Batch(records, "", ordinals, batch.resume, bad)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_lost_when_a_run_dies_so_often_that_it_gets_careful(
+    start: EngineRun, seed: int
+) -> None:
+    """Then it stops inside a batch, of which some records could not even be read."""
+    chance = random.Random(seed)
+    disk, store = Disk(), MortalStore()
+    lives = 0
+    while not is_finished(store):
+        store.fate = fate = Fate(chance.randrange(3, 9) if lives < 40 else None)
+        output = FileOutput(disk, "out", fate)
+        given = Choosy(values=RECORDS, batch_size=20)
+        run = start([given, output], store=store, epoch={"records": 1000})
+        try:
+            run.execute()
+        except Killed:
+            pass
+        store._leases = {name: ("", g, 0.0) for name, (_, g, _) in store._leases.items()}
+        lives += 1
+    letters = [letter.ordinal for letter in store.letters()]
+    assert set(letters) >= set(DEAD)  # and those during which it died, which are told apart no more
+    assert sorted(letters + FileOutput.content(disk, "out")) == RECORDS
