@@ -304,3 +304,22 @@ def test_nothing_is_lost_when_a_run_dies_so_often_that_it_gets_careful(
     letters = [letter.ordinal for letter in store.letters()]
     assert set(letters) >= set(DEAD)  # and those during which it died, which are told apart no more
     assert sorted(letters + FileOutput.content(disk, "out")) == RECORDS
+
+
+@pytest.mark.parametrize("k", range(1, 30))
+def test_a_run_that_stopped_after_record_k_goes_on_with_the_next_one(
+    start: EngineRun, k: int
+) -> None:
+    """Also when the input then gives other batches, or could not read that record."""
+    disk, store = Disk(), MemoryStore()
+    for size, limit in ((10, k), (3, None)):
+        given = Choosy(values=RECORDS[:30], batch_size=size)
+        output = FileOutput(disk, "out", Fate())
+        run = start([given, output], store=store, max_records=limit)
+        report = run.execute()
+        assert run.error is None, report.error
+    assert FileOutput.content(disk, "out") == [n for n in RECORDS[:30] if n % 7]
+    assert [(one.ordinal, one.attempts) for one in store.letters()] == [
+        (n, 1) for n in DEAD if n <= 30
+    ]
+    assert report.balance.read == 30
