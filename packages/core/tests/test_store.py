@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
@@ -121,6 +122,29 @@ def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_two_runs_may_make_the_state_at_the_same_time(tmp_path: Path, turn: int) -> None:
+    stores = [SqliteStore(tmp_path / "state") for _ in range(8)]
+    barrier = threading.Barrier(len(stores))
+    errors: list[Exception] = []
+
+    def open_(store: SqliteStore) -> None:
+        barrier.wait()
+        try:
+            store.open()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in stores:
+        store.close()
+    assert errors == []
 
 
 def test_a_newer_state_is_refused_untouched(tmp_path: Path) -> None:

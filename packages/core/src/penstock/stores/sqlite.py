@@ -84,7 +84,7 @@ class SqliteStore(Store):
             return
         try:
             if not self.path.parent.is_dir():
-                self.path.parent.mkdir()
+                self.path.parent.mkdir(exist_ok=True)  # another run may begin at the same time
                 # The folder holds data, so it stays out of a repository by itself.
                 (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
             connection = sqlite3.connect(
