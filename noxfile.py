@@ -137,7 +137,7 @@ def docs(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Kills, power cuts and what else goes wrong, in the long form: minutes."""
     install(session, *PACKAGES)
-    session.run("pytest", "tests/faults", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
+    session.run("pytest", "tests/faults", "-s", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
 
 
 @nox.session

@@ -41,6 +41,8 @@ class Launcher:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # everything is imported
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,8 +59,10 @@ class Launcher:
         variant: str | None = None,
         signals: Sequence[tuple[float, int]] = (),
         timeout: float = 60,
+        messages: str = "messages.txt",
     ) -> Outcome:
-        """Run the command line in `folder`; `signals` are sent so many seconds after the start."""
+        """Run the command line in `folder`; `signals` are sent so many seconds after the start;
+        what it says goes to the file `messages`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {
@@ -67,12 +71,12 @@ class Launcher:
             "variant": variant,
             "signals": list(signals),
             "timeout": timeout,
+            "messages": messages,
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        messages = (folder / "messages.txt").read_text("utf-8") if found else ""
-        return Outcome(found["code"], found["seconds"], messages)
+        return Outcome(found["code"], found["seconds"], (folder / messages).read_text("utf-8"))
 
 
 @dataclass

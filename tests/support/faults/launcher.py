@@ -21,16 +21,16 @@ MODULES = (
 _NAP = 0.0005
 
 
-def run(arguments: list[str], folder: str, variant: str | None) -> int:
-    """Be the child: run one command with everything it says in `messages.txt`."""
+def run(arguments: list[str], folder: str, variant: str | None, messages: str) -> int:
+    """Be the child: run one command with everything it says in the file `messages`."""
     from penstock.cli import main
 
     from .variants import VARIANTS
 
     os.chdir(folder)
-    messages = os.open("messages.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    os.dup2(messages, 1)
-    os.dup2(messages, 2)
+    said = os.open(messages, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
     if variant is not None:
         VARIANTS[variant]()
     code = main(arguments)
@@ -44,7 +44,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if not child:
         code = 70
         try:
-            code = run(request["arguments"], request["folder"], request["variant"])
+            code = run(
+                request["arguments"], request["folder"], request["variant"], request["messages"]
+            )
         finally:
             os._exit(code)
     started = time.monotonic()
@@ -67,6 +69,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def serve() -> None:
     for module in MODULES.split():
         __import__(module)
+    print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
@@ -74,5 +77,5 @@ def serve() -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1:  # one run, in this very process: for those who trace it
         variant, folder, *arguments = sys.argv[1:]
-        sys.exit(run(arguments, folder, variant or None))
+        sys.exit(run(arguments, folder, variant or None, "messages.txt"))
     serve()

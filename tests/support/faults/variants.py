@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 __all__ = ["VARIANTS"]
@@ -33,7 +33,7 @@ def saves_positions_first() -> None:
     def flush(_: FileWriter) -> None:
         """Later."""
 
-    FileWriter.flush = flush  # type: ignore[method-assign]
+    FileWriter.flush = flush  # type: ignore[method-assign, assignment]
 
 
 def forgets_the_states() -> None:
@@ -48,22 +48,10 @@ def leaves_folders() -> None:
     """An output that does not make the name of its file durable."""
     import penstock_files.writing as writing
 
-    writing._sync_folder = lambda folder: None
+    def leave(folder: Path) -> None:
+        """As if closing it were enough."""
 
-
-def fails(name: str, code: int, nth: int) -> None:
-    """The `nth` call of `os.<name>` is refused by the system."""
-    call: Callable[..., Any] = getattr(os, name)
-    calls = 0
-
-    def refused(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == nth:
-            raise OSError(code, os.strerror(code))
-        return call(*arguments, **named)
-
-    setattr(os, name, refused)
+    writing._sync_folder = leave
 
 
 VARIANTS: dict[str, Callable[[], None]] = {
@@ -71,7 +59,4 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "saves positions first": saves_positions_first,
     "forgets the states": forgets_the_states,
     "leaves folders": leaves_folders,
-    **{f"fsync {nth} fails": (lambda nth=nth: fails("fsync", errno.EIO, nth)) for nth in (1, 3)},
-    "rename fails": lambda: fails("replace", errno.EIO, 1),
-    "disk full": lambda: fails("fsync", errno.ENOSPC, 3),
 }

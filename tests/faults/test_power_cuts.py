@@ -1,0 +1,77 @@
+"""However a power cut leaves the disk, the next run ends as one that nobody touched."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from faults.killing import Launcher
+from faults.oracle import is_finished
+from faults.pairs import PAIRS, Pair
+from faults.powercut import State, states
+from faults.tracing import need_strace, trace
+
+ROWS = 600
+WITH_DEAD_LETTERS = 6
+
+
+def bad_states(
+    launcher: Launcher, tmp_path: Path, pair: Pair, most: int | None, variant: str = ""
+) -> tuple[int, list[str]]:
+    """How many states there were, and those from which a run does not come to the right end."""
+    folder = tmp_path / "run"
+    pair.make(folder, ROWS, epoch=100)
+    given = {one.name: one.read_bytes() for one in folder.iterdir()}
+    found = list(states(folder, trace(folder, variant), given))
+    if most is not None and len(found) > most:
+        # The last ones are those in which the file is put into place.
+        found = [
+            *random.Random(1).sample(found[: -most // 3], most - most // 3),
+            *found[-most // 3 :],
+        ]
+    bad = []
+    for state in found:
+        lay_out(folder, state, keep=given)
+        messages = ""
+        if not is_finished(folder / ".penstock"):  # else what is there must do
+            outcome = launcher.run(folder, variant=variant or None)
+            if outcome.code != WITH_DEAD_LETTERS:
+                messages = f"{outcome.code}: {outcome.messages}"
+        verdict = pair.judge(folder, ROWS)
+        if messages or not verdict.right:
+            bad.append(f"{state.kind}: {verdict} {messages}")
+    return len(found), bad
+
+
+def lay_out(folder: Path, state: State, keep: dict[str, bytes]) -> None:
+    """Make the folder hold these files; those of `keep` stay the same files if they are as before."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in keep or path.read_bytes() != keep[path.name]:
+            path.unlink()
+    for name, content in state.files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        if content != keep.get(name) or not path.exists():
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["csv to json lines", "csv to the end of json lines"])
+def test_every_state_after_a_power_cut_is_mended(
+    launcher: Launcher, tmp_path: Path, long: bool, name: str
+) -> None:
+    need_strace()
+    count, bad = bad_states(launcher, tmp_path, PAIRS[name], None if long else 45)
+    print(f"{name}: {count} states, {len(bad)} bad")
+    assert bad == []
+
+
+def test_a_name_that_is_not_made_durable_is_missed(launcher: Launcher, tmp_path: Path) -> None:
+    """What kills do not find."""
+    need_strace()
+    pair = PAIRS["csv to json lines"]
+    _, bad = bad_states(launcher, tmp_path, pair, 45, "leaves folders")
+    assert bad != []
