@@ -238,7 +238,8 @@ class Table(TransactionalOutput):
             and (there.generation > checkpoint.generation or there.epoch >= checkpoint.epoch)
         ):
             raise FencedError(checkpoint.pipeline)
-        self.disk.tables[self.name] = ([*rows, *self.written], checkpoint)
+        made = Checkpoint.from_json(checkpoint.to_json())  # the stage may go on changing its state
+        self.disk.tables[self.name] = ([*rows, *self.written], made)
         self.written = []
         self.fate()
 

@@ -215,6 +215,9 @@ def check(disk: Disk, store: MortalStore, kinds: Any) -> None:
     assert [letter.ordinal for letter in store.letters()] == DEAD
 
 
+@pytest.mark.holds("replayable", "transactional")
+@pytest.mark.holds("replayable", "rewindable")
+@pytest.mark.holds("replayable", "several transactional")
 @pytest.mark.parametrize("kinds", KINDS.values(), ids=list(KINDS))
 def test_a_run_that_dies_at_any_step_ends_as_one_that_does_not(
     start: EngineRun, kinds: Any, tmp_path: Any

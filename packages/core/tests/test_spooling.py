@@ -234,6 +234,7 @@ def test_a_spooled_input_is_replayable(tmp_path: Path) -> None:
     assert graph.nodes["live"].component.capability == "replayable"
 
 
+@pytest.mark.holds("ephemeral with spool", "rewindable")
 def test_standard_input_of_processes_that_are_killed_loses_nothing_that_was_read(
     tmp_path: Path,
 ) -> None:

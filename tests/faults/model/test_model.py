@@ -270,6 +270,11 @@ def histories(machine: type[Machine], number: int) -> None:
     )
 
 
+@pytest.mark.holds("replayable", "transactional")
+@pytest.mark.holds("replayable", "rewindable")
+@pytest.mark.holds("replayable", "keyed")
+@pytest.mark.holds("replayable", "append")
+@pytest.mark.holds("replayable", "several transactional")
 def test_whatever_happens_every_record_arrives() -> None:
     histories(Machine, HISTORIES)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, overload
 
 from .errors import Skip
 
-__all__ = ["Batch", "Failure", "Rows", "each", "expand", "inspect_each"]
+__all__ = ["Batch", "Failure", "Rows", "each", "expand", "inspect_each", "moved"]
 
 
 class Failure(NamedTuple):
@@ -75,6 +75,13 @@ class Batch:
         records = list(compress(self.records, flags))
         ordinals = list(compress(self.ordinals, flags))
         return Batch(records, self.source, ordinals, consumed=len(self.records))
+
+
+def moved(batch: Batch, by: int) -> Batch:
+    """The batch with ordinals that go on where those of earlier runs ended."""
+    ordinals = [ordinal + by for ordinal in batch.ordinals]
+    failures = [Failure(one.record, one.ordinal + by, one.error) for one in batch.failures]
+    return Batch(batch.records, batch.source, ordinals, batch.resume, failures)
 
 
 class Rows(Sequence[Any]):

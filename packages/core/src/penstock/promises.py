@@ -27,6 +27,7 @@ _ONCE = "every record is there once"
 _REPEATS = "no record is lost; those of one epoch may be there again"
 _AGAIN = "no record is lost; those that were not confirmed may be there again"
 _LOST = "records that were read and not yet written are lost"
+_ANEW = "the run starts over; what it had read is lost, and is no longer where it was written"
 _SAME = "the last state of every key is there"
 
 PROMISES: dict[tuple[str, str], Promise] = {
@@ -59,8 +60,14 @@ PROMISES: dict[tuple[str, str], Promise] = {
         ("ephemeral", delivery): Promise(
             _LOST, _LOST, _LOST, "nothing; `spool: true` makes the input replayable"
         )
-        for delivery in ("transactional", "rewindable", "keyed", "append")
+        for delivery in ("transactional", "keyed", "append")
     },
+    ("ephemeral", "rewindable"): Promise(
+        _ANEW,
+        _ANEW,
+        "no reply that could be lost",
+        "nothing; `spool: true` makes the input replayable",
+    ),
 }
 """By the input's capability and the output's delivery."""
 

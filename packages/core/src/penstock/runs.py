@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from .batch import Batch
+from .batch import Batch, moved
 from .care import STAY, Care, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
@@ -143,6 +143,7 @@ class Run:
         self._reading = False
         self._care = Care(self.delivery.attempt)
         self._done: dict[str, int] = {}
+        self._begun_at: Mapping[str, int] = {}
 
     # ---- the whole run --------------------------------------------------------------------------
 
@@ -307,6 +308,9 @@ class Run:
         """Count a batch fresh from an input, note its position and send it on its way."""
         if not batch.source:
             batch.source = node.name
+        if cast(Input, node.component).capability == "redelivering":
+            # A broker numbers what it gives from one each time; a letter has its number for good.
+            batch = moved(batch, self._begun_at.get(batch.source, 0))
         if batch.source in self._done:
             batch = self._skip_done(batch)
         if self.max_records is not None:
@@ -410,6 +414,7 @@ class Run:
         self.epochs = start.epoch
         self.positions = dict(start.positions)
         self.ordinals = dict(start.ordinals)
+        self._begun_at = start.ordinals
         self.warnings.extend(self.delivery.notes)
         self._begun = self.clock.monotonic()
         self.failures.since = start.started

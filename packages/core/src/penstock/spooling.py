@@ -14,7 +14,7 @@ from threading import Lock
 from typing import IO, Any
 from urllib.parse import quote
 
-from .batch import Batch, Failure
+from .batch import Batch, Failure, moved
 from .components import Context, Input
 from .errors import RecordError, RunError
 from .failures import describe
@@ -68,7 +68,7 @@ class SpooledInput(Input):
                 yield None
                 continue
             batch.source = batch.source or self.context.name
-            made = _moved(batch, before.get(batch.source, 0))
+            made = moved(batch, before.get(batch.source, 0))
             made.resume = log.append(made)
             self.inner.commit({batch.source: batch.resume})
             yield made
@@ -79,13 +79,6 @@ class SpooledInput(Input):
 
     def progress(self) -> float | None:
         return self.inner.progress()
-
-
-def _moved(batch: Batch, by: int) -> Batch:
-    """The batch with ordinals that go on where those of earlier runs ended."""
-    ordinals = [ordinal + by for ordinal in batch.ordinals]
-    failures = [Failure(one.record, one.ordinal + by, one.error) for one in batch.failures]
-    return Batch(batch.records, batch.source, ordinals, None, failures)
 
 
 class _Log:
