@@ -10,6 +10,7 @@ hand. Every package of the repository must be installed.
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import inspect
 import json
@@ -27,6 +28,7 @@ from penstock.hookspecs import PROVIDERS, Hooks
 from penstock.native import EpochOptions, ReservedOptions, reserved_keys
 from penstock.options import ByteSize, Option, options_of, type_name
 from penstock.plugins import Plugins, Provided
+from penstock.promises import PROMISES, SEVERAL
 from penstock.spec import ROLES
 
 REPO = Path(__file__).resolve().parents[1]
@@ -285,6 +287,46 @@ def first_line(documented: Any) -> str:
     return " ".join(paragraph.split()).replace("|", "\\|")
 
 
+def promises() -> Iterator[str]:
+    yield "| input | output | after a kill | after a power cut | after a lost reply | rests on |"
+    yield "|---|---|---|---|---|---|"
+    rows = {**PROMISES, ("replayable", "several transactional"): SEVERAL}
+    for (capability, delivery), one in rows.items():
+        sentences = (one.kill, one.power_cut, one.lost_reply, one.needs)
+        yield f"| {capability} | {delivery} | {' | '.join(sentences)} |"
+
+
+def proofs() -> Iterator[str]:
+    """The tests that are marked with `pytest.mark.holds`, by what they hold."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for path in sorted(
+        [*REPO.glob("tests/**/test_*.py"), *REPO.glob("packages/*/tests/**/test_*.py")]
+    ):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for held in _held(node):
+                name = f"{path.relative_to(REPO).as_posix()}::{getattr(node, 'name', '')}"
+                found.setdefault(held, set()).add(name)
+    known = {
+        *PROMISES,
+        ("replayable", "several transactional"),
+        ("ephemeral with spool", "rewindable"),
+    }
+    if found.keys() != known:
+        raise SystemExit(f"promised and not tested, or the reverse: {found.keys() ^ known}")
+    yield "| input | output | tests |"
+    yield "|---|---|---|"
+    for (capability, delivery), tests in sorted(found.items()):
+        listed = "<br>".join(f"`{name}`" for name in sorted(tests))
+        yield f"| {capability} | {delivery} | {listed} |"
+
+
+def _held(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    for mark in getattr(node, "decorator_list", ()):
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.holds":
+            capability, delivery = (ast.literal_eval(argument) for argument in mark.args)
+            yield capability, delivery
+
+
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **{section: partial(components, role) for role, section in ROLES.items()},
     "engines": partial(components, "engine"),
@@ -298,6 +340,8 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "errors for authors": for_authors,
     "names": names,
     "packages": packages,
+    "promises": promises,
+    "proofs": proofs,
 }
 
 
