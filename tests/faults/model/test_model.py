@@ -279,6 +279,20 @@ def test_whatever_happens_every_record_arrives() -> None:
     histories(Machine, HISTORIES)
 
 
+def test_an_overtaken_run_cannot_commit_the_mark_of_a_file_that_was_cut_since() -> None:
+    machine = Machine()
+    kinds = ["rewindable", "append", "transactional"]
+    machine.begin(kinds=kinds, deadly=[], trims=True, engine="inline")
+    machine.be_overtaken(other=19, size=1, step=7)
+    machine.be_overtaken(other=34, size=7, step=21)
+    machine.be_overtaken(other=30, size=8, step=54)
+    machine.die(epoch=12, size=6, step=3)
+    machine.die(epoch=9, size=6, step=52)
+    machine.be_overtaken(other=3, size=6, step=10)
+    machine.die(epoch=2, size=8, step=42)
+    machine.teardown()
+
+
 # ---- protocols with one mistake -----------------------------------------------------------------
 
 

@@ -115,12 +115,26 @@ class Delivery:
         else:
             start = self._onward(found)
         self.start = replace(start, epoch=epoch, run_id=self.run_id, generation=self.generation)
+        self._close_door()
         for node in self._outputs():
-            node.resume(start.marks.get(node.name), epoch)
+            node.resume(start.marks.get(node.name), self.start.epoch)
         for node in self._stages():
             if node.name in start.states:
                 cast(Stage, node.component).restore(start.states[node.name])
         return self.start
+
+    def _close_door(self) -> None:
+        """Before anything is cut back: a run that was overtaken may be about to commit, with marks
+        of outputs as they were. An epoch without records makes the transactional output refuse."""
+        parties = self._transactional()
+        cut = [node for node in self._outputs() if node.component.delivery == "rewindable"]  # type: ignore[attr-defined]
+        if len(parties) == 1 and cut:
+            self.start = replace(
+                self.start, epoch=self.start.epoch + 1, finished=False, config_hash=self.config_hash
+            )
+            self._commit_to(parties[0], self.start)
+        self._renew_at = 0.0
+        self.renew()  # raises if this one has been overtaken meanwhile
 
     def _latest(self, *, fresh: bool) -> Checkpoint | None:
         """The checkpoint that counts. What transactional outputs hold outweighs the store's copy:
