@@ -12,6 +12,7 @@ _KNOWN = {
     "input": {
         "csv": "penstock-input-csv",
         "json": "penstock-input-json",
+        "sql": "penstock-input-sql",
     },
     "inspector": {
         "require": "penstock-inspector-quality",
@@ -36,6 +37,7 @@ _KNOWN = {
     "output": {
         "csv": "penstock-sink-csv",
         "json": "penstock-sink-json",
+        "sql": "penstock-sink-sql",
     },
 }
 

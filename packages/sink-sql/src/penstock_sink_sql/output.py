@@ -1,0 +1,304 @@
+"""The output `sql`: rows in a table, committed together with the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock import Batch, Checkpoint, Context, Duration, Failure, RunError, component, option
+from penstock.components import TransactionalOutput
+from penstock_sql.urls import check_url, shown, sqlite_file
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from .rows import Part
+    from .values import Column
+
+__all__ = ["SqlOutput"]
+
+Kind = Literal[
+    "integer", "float", "decimal", "boolean", "text", "date", "datetime", "time", "binary", "json"
+]
+
+
+def _not_empty(value: str) -> None:
+    if not value.strip():
+        raise ValueError("must not be empty")
+
+
+@component
+class SqlOutput(TransactionalOutput):
+    """Write records to a table of a SQL database, each epoch in one transaction."""
+
+    url: str = option(
+        help="Database, as in 'sqlite:///shop.db' or 'postgresql://user:password@host/database'.",
+        secret=True,
+        check=check_url,
+        example="sqlite:///shop.db",
+    )
+    table: str = option(help="Table to write to; made if it is not there.", check=_not_empty)
+    schema: str = option(default="", help="Schema of the table; the database's own if left out.")
+    mode: Literal["append", "upsert", "replace"] = option(
+        default="append",
+        help="Add rows; change the rows that have the same key; or replace the whole table when "
+        "the run ends well.",
+    )
+    key: list[str] = option(
+        default=[], help="Columns that tell rows apart; the primary key of a new table."
+    )
+    columns: dict[str, Kind] = option(
+        default={}, help="Kinds of columns of a new table, where they should not be inferred."
+    )
+    evolution: Literal["evolve", "freeze", "quarantine"] = option(
+        default="evolve",
+        help="What to do with a column that the table lacks: add it, stop the run, or set the "
+        "record aside.",
+    )
+    lock_timeout: Duration = option(
+        default=30.0, help="How long to wait for somebody else's lock.", example="5s"
+    )
+
+    def check(self) -> None:
+        if self.mode == "upsert" and not self.key:
+            raise ValueError("mode 'upsert' needs the key: the columns that tell rows apart")
+        for name in self.key:
+            if self.key.count(name) > 1:
+                raise ValueError(f"key names {name!r} twice")
+
+    # ---- opening, closing -----------------------------------------------------------------------
+
+    def open(self, context: Context) -> None:
+        super().open(context)
+        from .checkpoints import Checkpoints
+        from .session import session_for
+        from .table import Table
+        from .writer import Writer
+
+        self._session = session_for(context.run_id, self.url, self.lock_timeout)
+        database = self._session.database
+        self._checkpoints = Checkpoints(database, self.schema, context.name)
+        self._target = Table(database, self.schema, self.table, self.key, self.columns)
+        self._staged = self._target
+        if self.mode == "replace":
+            staged = _staged_name(self.table, context)
+            self._staged = Table(database, self.schema, staged, self.key, self.columns)
+        upsert_key = self.key if self.mode == "upsert" else ()
+        self._writer = Writer(self._session, self._staged.quoted, upsert_key)
+        self._columns: dict[str, Column] = {}
+        if database.exists():
+            with database.reading() as connection:
+                self._target.look(connection)
+                if self._target.kinds and self.mode == "upsert":
+                    self._target.check_key(connection)
+
+    def close(self) -> None:
+        if hasattr(self, "_session"):  # it could be opened
+            self._session.close()
+
+    @property
+    def _place(self) -> str:
+        file = sqlite_file(self.url)
+        return f"{file or shown(self.url)}: table {self.table!r}"
+
+    # ---- epochs ---------------------------------------------------------------------------------
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        return self._checkpoints.latest(pipeline)
+
+    def resume(self, mark: Any, epoch: int) -> None:
+        """What an earlier run had staged for a table it did not come to replace is dropped."""
+        if self.mode != "replace" or not self._session.database.exists():
+            return
+        with self._session.database.transaction() as connection:
+            self._staged.look(connection)
+            if mark is None and self._staged.kinds:
+                self._drop(connection, self._staged.quoted)
+                self._staged.kinds = {}
+
+    def prepare(self, epoch: int) -> Any:
+        """The mark says that the staged table belongs to the run that is resumed."""
+        return {"staged": self._staged.name} if self.mode == "replace" else None
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        with self._session.lock:
+            self._session.commit(self._checkpoints, checkpoint)
+
+    def finish(self) -> None:
+        with self._session.lock:
+            connection = self._session.begin(self._checkpoints)
+            pipeline = self.context.pipeline
+            last = self._checkpoints.read(connection, pipeline)
+            if last is None or last.finished:
+                return
+            with self._session.savepoint() as connection:
+                if self.mode == "replace":
+                    self._swap(connection)
+                done = self._checkpoints.finish(connection, last)
+            self._session.end(self._checkpoints, done)
+
+    def _swap(self, connection: sa.Connection) -> None:
+        """Put the staged table in the place of the one that is there."""
+        self._staged.look(connection)
+        self._target.look(connection)
+        if not self._staged.kinds and self.columns and not self._target.kinds:
+            self._staged.make(connection, {})
+        if not self._staged.kinds:  # nothing was read
+            if self._target.kinds:
+                connection.exec_driver_sql(f"DELETE FROM {self._target.quoted}")  # noqa: S608 (quoted)
+            return
+        if self._target.kinds:
+            self._drop(connection, self._target.quoted)
+        name = self._session.database.quoted(self.table)
+        connection.exec_driver_sql(f"ALTER TABLE {self._staged.quoted} RENAME TO {name}")
+
+    @staticmethod
+    def _drop(connection: sa.Connection, table: str) -> None:
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+
+    # ---- writing --------------------------------------------------------------------------------
+
+    def write(self, batch: Batch) -> Sequence[Failure] | None:
+        if not len(batch.records):
+            return None
+        from .rows import Part
+
+        part = Part(batch)
+        with self._session.lock:
+            self._session.begin(self._checkpoints)
+            if part.rows:
+                self._fit_and_convert(part)
+            if part.rows and self.mode == "upsert":
+                self._last_of_each_key(part)
+            if part.rows:
+                part.refuse(self._writer.put(part.columns, part.rows))
+            if part.rows:
+                self._session.dirty[self._checkpoints] = None
+        return part.failures
+
+    def _fit_and_convert(self, part: Part) -> None:
+        values = part.by_column()
+        types = {name: set(map(type, column)) for name, column in zip(part.columns, values)}
+        columns = part.columns
+        self._fit(part, types)
+        if part.rows:
+            self._convert(part, values if part.columns is columns else part.by_column(), types)
+
+    def _fit(self, part: Part, types: Mapping[str, set[type]]) -> None:
+        """Make table and records agree: make the table, add columns or object to them."""
+        table = self._staged
+        if not table.kinds:
+            with self._session.savepoint() as connection:
+                table.look(connection)  # another output of this run may have made it
+                if not table.kinds:
+                    made = dict(types)
+                    if self.evolution == "evolve":  # columns without a value may wait for it
+                        made = {name: one for name, one in types.items() if one != {type(None)}}
+                    table.make(connection, made, self._zoned(part, made))
+        unknown = [name for name in part.columns if name not in table.kinds]
+        if unknown:
+            self._grow(part, unknown, types)
+        if self.evolution == "evolve":
+            for name in part.columns:
+                if not types[name] <= self._column(name).takes:
+                    with self._session.savepoint() as connection:
+                        table.widen(connection, name, types[name])
+
+    def _grow(self, part: Part, unknown: Sequence[str], types: Mapping[str, set[type]]) -> None:
+        table = self._staged
+        empty = [name for name in unknown if types[name] == {type(None)}]
+        new = [name for name in unknown if types[name] != {type(None)}]
+        if new and self.evolution == "freeze":
+            raise RunError(
+                f"there is no column {new[0]!r}",
+                where=self._place,
+                hint="add it, leave it out of the records, or set evolution to 'evolve'",
+            )
+        if new and self.evolution == "quarantine":
+            part.refuse(
+                {
+                    row: f"there is no column {name!r} in table {self.table!r}"
+                    for name in reversed(new)
+                    for row in part.has(name)
+                }
+            )
+            empty = list(unknown)
+        elif new:
+            with self._session.savepoint() as connection:
+                table.look(connection)
+                for name in new:
+                    if name not in table.kinds:
+                        zoned = bool(self._zoned(part, {name: types[name]}))
+                        table.add(connection, name, types[name], zoned=zoned)
+        part.leave_out(empty)
+
+    def _zoned(self, part: Part, types: Mapping[str, set[type]]) -> set[str]:
+        """The columns among these whose times carry an offset."""
+        from datetime import datetime
+
+        return {
+            name
+            for index, name in enumerate(part.columns)
+            if datetime in types.get(name, ())
+            and any(getattr(row[index], "tzinfo", None) is not None for row in part.rows)
+        }
+
+    def _column(self, name: str) -> Column:
+        from .values import Column
+
+        kind = self._staged.kinds[name]
+        found = self._columns.get(name)
+        if found is None or found.kind != kind:
+            found = self._columns[name] = Column(self._session.database.name, name, kind)
+        return found
+
+    def _convert(
+        self, part: Part, values: list[tuple[Any, ...]], types: Mapping[str, set[type]]
+    ) -> None:
+        """Give every value the form that its column takes."""
+        wrong: dict[int, str] = {}
+        changed = False
+        for index, name in enumerate(part.columns):
+            column = self._column(name)
+            if column.ready(types[name]) and not column.holds_nan(values[index], types[name]):
+                continue
+            made, reasons = column.converted(values[index])
+            values[index] = tuple(made)
+            wrong = {**reasons, **wrong}
+            changed = True
+        if changed:
+            part.rows = list(zip(*values))
+        part.refuse(wrong)
+
+    def _last_of_each_key(self, part: Part) -> None:
+        """Of rows with the same key the last one counts, as if they came one after the other."""
+        missing = [name for name in self.key if name not in part.columns]
+        at = [part.columns.index(name) for name in self.key if name in part.columns]
+        if missing:
+            part.refuse(
+                dict.fromkeys(range(len(part.rows)), f"has no {missing[0]!r}, which is of the key")
+            )
+            return
+        keys = [tuple(row[index] for index in at) for row in part.rows]
+        part.refuse(
+            {
+                row: f"{self.key[key.index(None)]!r}, which is of the key, is empty"
+                for row, key in enumerate(keys)
+                if None in key
+            }
+        )
+        keys = [key for key in keys if None not in key]
+        last = {key: row for row, key in enumerate(keys)}
+        if len(last) < len(keys):
+            kept = sorted(last.values())
+            part.rows = [part.rows[row] for row in kept]
+            part.at = [part.at[row] for row in kept]
+            part.given = None if part.given is None else [part.given[row] for row in kept]
+
+
+def _staged_name(table: str, context: Context) -> str:
+    """A table of this output alone, with a name that every system takes."""
+    from zlib import crc32
+
+    owner = crc32(f"{context.pipeline}/{context.name}/{table}".encode())
+    return f"{table[:40]}__{owner:08x}"

@@ -1,0 +1,72 @@
+"""Values as the driver of a database takes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from penstock_sql.kinds import PLAIN, convert
+
+__all__ = ["Column"]
+
+NoneType = type(None)
+
+
+def _iso(value: Any) -> str:
+    text: str = value.isoformat()
+    return text
+
+
+def _iso_with_space(value: dt.datetime) -> str:
+    return value.isoformat(" ")
+
+
+_SQLITE: Mapping[str, Callable[[Any], Any]] = {
+    "decimal": str,
+    "date": _iso,
+    "time": _iso,
+    "datetime": _iso_with_space,
+}
+"""SQLite has no such values; text sorts as they do."""
+
+
+class Column:
+    """How the values of one column are written."""
+
+    def __init__(self, dialect: str, name: str, kind: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.bind = _SQLITE.get(kind) if dialect == "sqlite" else None
+        self.takes = (
+            (PLAIN.get(kind, frozenset()) | {NoneType}) if self.bind is None else {NoneType}
+        )
+        self.no_nan = dialect != "postgresql" and kind in ("float", "decimal")
+
+    def ready(self, types: set[type]) -> bool:
+        """Whether values of these types can be written as they are, nan aside."""
+        return self.kind == "any" or types <= self.takes
+
+    def converted(self, values: Sequence[Any]) -> tuple[list[Any], dict[int, str]]:
+        """The values to write, and what is wrong with those that cannot be, by index."""
+        made: list[Any] = []
+        wrong: dict[int, str] = {}
+        kind, bind = self.kind, self.bind
+        for index, value in enumerate(values):
+            try:
+                new = convert(kind, value)
+                if self.no_nan and new is not None and new != new:
+                    raise ValueError(f"cannot hold {value!r} in this database")
+            except ValueError as error:
+                wrong[index] = f"column {self.name!r} {error}"
+                new = None
+            made.append(bind(new) if bind is not None and new is not None else new)
+        return made, wrong
+
+    def holds_nan(self, values: Sequence[Any], types: set[type]) -> bool:
+        """Whether a nan is among the values, where the database would make it NULL."""
+        if not self.no_nan or not types & {float, Decimal}:
+            return False
+        total = sum(value for value in values if value is not None)
+        return bool(total != total)

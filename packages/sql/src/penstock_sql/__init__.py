@@ -1,0 +1,1 @@
+"""What the SQL packages of Penstock share: `urls`, `database` and `kinds`."""
