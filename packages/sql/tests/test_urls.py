@@ -39,7 +39,7 @@ def test_every_other_url_is_refused(url):
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///"])
 def test_a_database_in_memory_would_be_gone_with_the_run(url):
-    with pytest.raises(ValueError, match="must name a file, as in 'sqlite:///shop.db'"):
+    with pytest.raises(ValueError, match=r"must name a file, as in 'sqlite:///shop.db'"):
         check_url(url)
 
 

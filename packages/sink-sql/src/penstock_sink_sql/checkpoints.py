@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from penstock import Checkpoint
-from penstock.store import FencedError
+from penstock import Checkpoint, FencedError
 
 if TYPE_CHECKING:
     from penstock_sql.database import Database

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock import Batch, Checkpoint, Context, Duration, Failure, RunError, component, option
-from penstock.components import TransactionalOutput
+from penstock import (
+    Batch,
+    Checkpoint,
+    Context,
+    Duration,
+    Failure,
+    RunError,
+    TransactionalOutput,
+    component,
+    option,
+)
 from penstock_sql.urls import check_url, shown, sqlite_file
 
 if TYPE_CHECKING:

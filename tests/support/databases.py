@@ -1,0 +1,65 @@
+"""A database for one test, whatever system it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from servers import PostgreSQL
+
+from penstock_sql.database import Database
+
+__all__ = ["Place", "place", "postgres", "sqlite"]
+
+
+class Place:
+    """A database for one test. `rows` are what a table holds."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.database = Database(url)
+        self.dialect = self.database.name
+
+    def rows(self, table: str = "t", order: str = "1") -> list[tuple[Any, ...]]:
+        quoted = self.database.quoted(table)
+        return self.ask(f"SELECT * FROM {quoted} ORDER BY {order} NULLS LAST")
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with self.database.reading() as connection:
+            return list(map(tuple, connection.exec_driver_sql(query)))
+
+    def do(self, *statements: str) -> None:
+        with self.database.transaction() as connection:
+            for statement in statements:
+                marks = self.database.marker == "%s"  # then a % must be doubled
+                connection.exec_driver_sql(statement.replace("%", "%%") if marks else statement)
+
+    def columns(self, table: str = "t") -> dict[str, str]:
+        with self.database.reading() as connection:
+            found = sa.inspect(connection).get_columns(table)
+            return {one["name"]: str(one["type"]) for one in found}
+
+    def tables(self) -> set[str]:
+        with self.database.reading() as connection:
+            return set(sa.inspect(connection).get_table_names())
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Place:
+    return Place(f"sqlite:///{tmp_path}/test.db")
+
+
+@pytest.fixture
+def postgres(postgresql: PostgreSQL) -> Iterator[Place]:
+    with postgresql.database() as url:
+        yield Place(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """The test runs on every system."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
