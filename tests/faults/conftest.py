@@ -7,7 +7,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from databases import place, postgres, sqlite
 from faults.killing import Launcher
+from servers import postgresql
+
+__all__ = ["launcher", "long", "place", "postgres", "postgresql", "sqlite"]
 
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 

@@ -197,7 +197,7 @@ class SqlOutput(TransactionalOutput):
         """Make table and records agree: make the table, add columns or object to them."""
         table = self._staged
         if not table.kinds:
-            with self._session.savepoint() as connection:
+            with self._session.changing(table) as connection:
                 table.look(connection)  # another output of this run may have made it
                 if not table.kinds:
                     made = dict(types)
@@ -210,7 +210,7 @@ class SqlOutput(TransactionalOutput):
         if self.evolution == "evolve":
             for name in part.columns:
                 if not types[name] <= self._column(name).takes:
-                    with self._session.savepoint() as connection:
+                    with self._session.changing(table) as connection:
                         table.widen(connection, name, types[name])
 
     def _grow(self, part: Part, unknown: Sequence[str], types: Mapping[str, set[type]]) -> None:
@@ -233,7 +233,7 @@ class SqlOutput(TransactionalOutput):
             )
             empty = list(unknown)
         elif new:
-            with self._session.savepoint() as connection:
+            with self._session.changing(table) as connection:
                 table.look(connection)
                 for name in new:
                     if name not in table.kinds:

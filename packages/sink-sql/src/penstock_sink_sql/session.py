@@ -20,6 +20,7 @@ from penstock_sql.database import Database, explain, verdict_on
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints
+    from .table import Table
 
 __all__ = ["Session", "session_for"]
 
@@ -110,6 +111,24 @@ class Session:
             if verdict_on(error) == "record" or isinstance(error, PenstockError):
                 raise
             self._give_up(error)
+
+    @contextmanager
+    def changing(self, table: Table) -> Iterator[sa.Connection]:
+        """A savepoint for a change of a table; its errors are no record's fault.
+
+        When it fails because somebody else has just made the same change, that is what counts:
+        `table` is looked at again, and the caller finds out.
+        """
+        before = dict(table.kinds)
+        try:
+            with self.savepoint() as connection:
+                yield connection
+        except (sa.exc.DBAPIError, RunError) as error:
+            if self._broken is not None or self._connection is None:
+                raise
+            table.look(self._connection)
+            if table.kinds == before:
+                raise RunError(explain(error)) from error
 
     def _take_back(self, connection: sa.Connection) -> bool:
         """Go back to the savepoint; False when the whole transaction is gone."""
