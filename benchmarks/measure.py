@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -32,8 +34,10 @@ class Contender:
     """A command that does the work of a race, in a folder of its own.
 
     It finds the race's data there as `w1.csv`, and copies of `files`. If `writes`, it leaves
-    `out.jsonl`. If `times_itself`, it prints `{"seconds": …, "records": …}` on its last line, and
-    those seconds count instead of the life of the process.
+    `out.jsonl`; if it `loads` as well, it leaves `out.db` with a table `rows` instead, which is
+    written to `out.jsonl` when its time is taken. If `times_itself`, it prints
+    `{"seconds": …, "records": …}` on its last line, and those seconds count instead of the life of
+    the process.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Contender:
     records: int = 0
     files: Sequence[Path] = ()
     writes: bool = False
+    loads: bool = False
     times_itself: bool = False
     missing: str = ""  # why it cannot run here
 
@@ -121,6 +126,7 @@ class _Track:
         self.contender = contender
         self.folder = folder
         self.output = folder / "out.jsonl"
+        self.database = folder / "out.db"
         self.digest = ""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -132,6 +138,7 @@ class _Track:
     def run(self) -> tuple[float, float, float]:
         """Wall seconds, CPU seconds, peak bytes."""
         self.output.unlink(missing_ok=True)
+        self.database.unlink(missing_ok=True)
         report = self.folder / "cost.txt"
         report.unlink(missing_ok=True)
         with (
@@ -152,8 +159,20 @@ class _Track:
         wall, cpu, peak, status = map(float, report.read_text().split())
         if status:
             raise ContenderFailed(f"ended with exit code {status:.0f}: {self._last_words()}")
+        if self.contender.loads:
+            self._dump()
         self._check_output()
         return (self._own_time() if self.contender.times_itself else wall), cpu, peak
+
+    def _dump(self) -> None:
+        """The rows of the database, as what is compared."""
+        if not self.database.exists():
+            raise ContenderFailed(f"wrote no {self.database.name}: {self._last_words()}")
+        with closing(sqlite3.connect(self.database)) as database, open(self.output, "w") as out:
+            cursor = database.execute("SELECT * FROM rows ORDER BY rowid")
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                out.write(json.dumps(dict(zip(names, row))) + "\n")
 
     def agree_with(self, reference: Path | None) -> Path | None:
         """Compare with the reference; the first contender that writes becomes the reference."""

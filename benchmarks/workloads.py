@@ -177,6 +177,25 @@ def w6(rows: int, with_peers: bool) -> Workload:
     )
 
 
+# ---- W4: into a database -----------------------------------------------------------------------
+
+
+def w4(rows: int, with_peers: bool) -> Workload:
+    del with_peers
+    loop = (sys.executable, str(YARDSTICKS / "w4_loop.py"), "w1.csv", "out.db")
+    contenders = [
+        Contender("bare driver", loop, rows, writes=True, loads=True),
+        replace(_pipeline(NAME, "w4.yaml", rows), loads=True),
+    ]
+    return Workload(
+        "W4: CSV into a table of SQLite",
+        [Race("W4", contenders, data("w1", rows))],
+        [faster("W4", "bare driver", 0.85)],
+        unit="Mrows/s",
+        ratio="speed",
+    )
+
+
 # ---- W2: what a stage costs --------------------------------------------------------------------
 
 W2_LIMITS = {1: 100, 5: 210, 10: 350}
@@ -284,6 +303,7 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W1a": w1a,
     "W1b": w1b,
     "W2": w2,
+    "W4": w4,
     "W5": w5,
     "W6": w6,
 }

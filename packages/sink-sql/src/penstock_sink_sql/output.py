@@ -95,6 +95,8 @@ class SqlOutput(TransactionalOutput):
         upsert_key = self.key if self.mode == "upsert" else ()
         self._writer = Writer(self._session, self._staged.quoted, upsert_key)
         self._columns: dict[str, Column] = {}
+        self._last_columns: tuple[str, ...] = ()
+        self._taken: frozenset[type] = frozenset()
         if database.exists():
             with database.reading() as connection:
                 self._target.look(connection)
@@ -186,12 +188,21 @@ class SqlOutput(TransactionalOutput):
         return part.failures
 
     def _fit_and_convert(self, part: Part) -> None:
+        if part.columns != self._last_columns or not part.types() <= self._taken:
+            self._look_closer(part)
+
+    def _look_closer(self, part: Part) -> None:
+        """Make table and records fit, and note what needs no closer look from now on: the same
+        columns with values of types that each of them takes."""
         values = part.by_column()
         types = {name: set(map(type, column)) for name, column in zip(part.columns, values)}
         columns = part.columns
         self._fit(part, types)
         if part.rows:
             self._convert(part, values if part.columns is columns else part.by_column(), types)
+            known = [self._column(name) for name in part.columns]
+            self._last_columns = part.columns
+            self._taken = frozenset.intersection(*(column.surely_takes for column in known))
 
     def _fit(self, part: Part, types: Mapping[str, set[type]]) -> None:
         """Make table and records agree: make the table, add columns or object to them."""

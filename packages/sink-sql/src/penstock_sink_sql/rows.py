@@ -58,6 +58,10 @@ class Part:
         self.columns = tuple(dict.fromkeys(chain.from_iterable(given)))
         self.rows = [tuple(map(mapping.get, self.columns)) for mapping in given]
 
+    def types(self) -> set[type]:
+        """The types of all values."""
+        return set(map(type, chain.from_iterable(self.rows)))
+
     def by_column(self) -> list[tuple[Any, ...]]:
         """The values of each column."""
         return list(zip(*self.rows))

@@ -44,6 +44,11 @@ class Column:
         )
         self.no_nan = dialect != "postgresql" and kind in ("float", "decimal")
 
+    @property
+    def surely_takes(self) -> frozenset[type]:
+        """The types whose every value can be written as it is."""
+        return self.takes - {float, Decimal} if self.no_nan else self.takes
+
     def ready(self, types: set[type]) -> bool:
         """Whether values of these types can be written as they are, nan aside."""
         return self.kind == "any" or types <= self.takes
