@@ -66,6 +66,8 @@ def test_ci_runs_both_commands_and_fails_when_one_of_them_does(repo, tmp_path, f
         f'case " {failing} " in *" $target "*) exit 2;; esac\n'
     )
     (tmp_path / "make").chmod(0o755)
+    (tmp_path / "apt-get").write_text("#!/bin/sh\n")  # nothing is installed here
+    (tmp_path / "apt-get").chmod(0o755)
     done = subprocess.run(
         [repo / ".ci" / "run"],
         env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
@@ -73,7 +75,7 @@ def test_ci_runs_both_commands_and_fails_when_one_of_them_does(repo, tmp_path, f
         text=True,
         check=False,
     )
-    assert done.stdout == "== make demo\ndemo, 1\n== make test\ntest, 1\n"
+    assert done.stdout == "== servers\n== make demo\ndemo, 1\n== make test\ntest, 1\n"
     assert done.returncode == status
 
 

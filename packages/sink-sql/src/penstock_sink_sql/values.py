@@ -11,7 +11,7 @@ from penstock_sql.kinds import PLAIN, convert
 
 __all__ = ["Column"]
 
-NoneType = type(None)
+NoneType: type = type(None)
 
 
 def _iso(value: Any) -> str:
@@ -39,15 +39,15 @@ class Column:
         self.name = name
         self.kind = kind
         self.bind = _SQLITE.get(kind) if dialect == "sqlite" else None
-        self.takes = (
-            (PLAIN.get(kind, frozenset()) | {NoneType}) if self.bind is None else {NoneType}
-        )
+        plain = PLAIN.get(kind, frozenset()) if self.bind is None else ()
+        self.takes: frozenset[type] = frozenset({NoneType, *plain})
         self.no_nan = dialect != "postgresql" and kind in ("float", "decimal")
 
     @property
     def surely_takes(self) -> frozenset[type]:
         """The types whose every value can be written as it is."""
-        return self.takes - {float, Decimal} if self.no_nan else self.takes
+        never_nan = {one for one in self.takes if one not in (float, Decimal)}
+        return frozenset(never_nan) if self.no_nan else self.takes
 
     def ready(self, types: set[type]) -> bool:
         """Whether values of these types can be written as they are, nan aside."""
