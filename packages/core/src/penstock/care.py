@@ -1,8 +1,9 @@
 """Records that kill the process: found by going ever more slowly, and set aside.
 
 A process that dies leaves only what it noted beforehand. After three deaths in one epoch every
-batch becomes an epoch of its own; after a death of a batch by itself, every record of it; a record
-that was being tried by itself when the process died is not tried again.
+batch becomes an epoch of its own; after a death of a batch by itself, every record of it. A record
+is set aside when the process has died of it three times by itself: one death there may be chance,
+as when somebody pulls the plug.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .errors import RecordError
 __all__ = ["DEATHS", "STAY", "Care", "last_ordinal"]
 
 DEATHS = 3
-_KILLS = f"killed the worker {DEATHS} times, and again when it was tried alone"
+_KILLS = f"killed the worker {DEATHS} times when it was tried by itself"
 
 STAY = object()
 """As the `resume` of a batch: the position stays where it is, only the ordinals move on."""
@@ -53,7 +54,7 @@ class Care:
             yield batch
             return
         for piece in _one_by_one(batch):
-            if self._died("record", piece):
+            if self._died("record", piece) >= DEATHS:
                 failures = [Failure(piece.records[0], piece.ordinals[0], RecordError(_KILLS))]
                 yield Batch([], batch.source, [], STAY, failures)
                 self.careful = False  # what killed is found
@@ -63,8 +64,10 @@ class Care:
             yield piece
         yield Batch([], batch.source, [], batch.resume)
 
-    def _died(self, what: str, batch: Batch) -> bool:
-        return any(f"{what} {batch.source}:{ordinal}" in self._noted for ordinal in batch.ordinals)
+    def _died(self, what: str, batch: Batch) -> int:
+        """How often processes have died at a record of this batch."""
+        places = (f"{what} {batch.source}:{ordinal}" for ordinal in batch.ordinals)
+        return max((self._noted.get(place, 0) for place in places), default=0)
 
 
 def last_ordinal(batch: Batch) -> int:
