@@ -164,7 +164,7 @@ def test_problems_have_places_and_hints(folder: Path) -> None:
         "pipes: {main: [rows]}\nepoch: {secnds: 5}": "pipeline.yaml:4:9: epoch.secnds: no such "
         "option; did you mean 'seconds'?",
         "pipes: {main: [rows]}\nepoch: 5": "pipeline.yaml:4:1: epoch: must be a mapping of "
-        "'records' and 'seconds', got 5",
+        "'records', 'bytes' and 'seconds', got 5",
         "pipes: {main: [rows, {stir: rows}]}": "pipeline.yaml:3:22: pipes.main.1: must be a name, "
         "or 'mix' or 'append' with an input, got {'stir': 'rows'}",
         "pipes: {main: [rows, 5]}": "pipeline.yaml:3:22: pipes.main.1: must be the name of a "

@@ -531,3 +531,13 @@ def test_messages_that_never_repeat_do_not_fill_the_report(start: EngineRun) -> 
 
     assert sum(group.count for group in report.failures) == 100
     assert len(report.failures) <= 51
+
+
+def test_an_epoch_ends_after_so_many_bytes(start: EngineRun) -> None:
+    values = [{"a": "x" * 1000} for _ in range(100)]
+    report = start(
+        ListInput(values=values, batch_size=10), ListOutput(), epoch={"bytes": 30_000}
+    ).execute()
+
+    assert report.epochs == 4
+    assert report.balance.written == 100

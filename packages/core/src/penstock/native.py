@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import nearest
-from .options import Duration, component, option, read_options
+from .options import ByteSize, Duration, component, option, read_options
 from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 
 __all__ = [
@@ -45,6 +45,9 @@ class EpochOptions:
     """When an epoch ends."""
 
     records: int | None = option(help="After this many records read.", default=None)
+    bytes: ByteSize | None = option(
+        help="After records of about this size in memory.", default=None, example="64MiB"
+    )
     seconds: Duration | None = option(help="After this time.", default=10.0)
 
 
@@ -275,7 +278,9 @@ class _Reader:
         if entry is None:
             return {}
         if not isinstance(entry, Mapping):
-            self.wrong(f"must be a mapping of 'records' and 'seconds', got {entry!r}", "epoch")
+            self.wrong(
+                f"must be a mapping of 'records', 'bytes' and 'seconds', got {entry!r}", "epoch"
+            )
             return {}
         values, problems = read_options(EpochOptions, entry)
         for problem in problems:

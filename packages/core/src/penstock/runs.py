@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from .batch import Batch, moved
+from .batch import Batch, moved, size_of
 from .care import STAY, Care, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
@@ -52,6 +52,7 @@ class EpochLimits(NamedTuple):
 
     records: int | None = None
     seconds: float | None = 10.0
+    bytes: int | None = None
 
 
 @dataclass
@@ -267,6 +268,7 @@ class Run:
         begun = self.read
         limit = 1 if self._care.careful else self.limits.records
         deadline = self.clock.monotonic() + (self.limits.seconds or float("inf"))
+        room = float("inf") if self.limits.bytes is None else self.limits.bytes
         self.failures.begin_epoch(self.read)
         while self.stopping is None:
             name, batch = self._next(batches)
@@ -279,13 +281,15 @@ class Run:
             if batch is None:
                 self._idle(push, settle)
             else:
+                if self.limits.bytes is not None:
+                    room -= size_of(batch)
                 self._push_fresh(self.nodes[name], batch, push, settle)
                 if any(stage.satisfied for stage in self.stages):
                     settle()
                     self._end_unwanted()
             if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
                 self.stopping = self.limit = f"after {self.max_records} records"
-            if limit is not None and self.read - begun >= limit:
+            if room <= 0 or (limit is not None and self.read - begun >= limit):
                 return True
             now = self.clock.monotonic()
             if self.max_seconds is not None and now - self._begun >= self.max_seconds:

@@ -6,13 +6,12 @@ stops every thread and is raised on the caller's thread.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any
 
-from ..batch import Batch, Rows
+from ..batch import Batch, size_of
 from ..combine import ENDED
 from ..options import ByteSize, component, option
 from ..runs import copy_of
@@ -137,7 +136,7 @@ class _Threads:
 
     def push(self, node: NodeRun, batch: Batch) -> None:
         """Put a batch before a node; waits while its queue is full."""
-        size = _size_of(batch)
+        size = size_of(batch)
         queue = self.queues[node.name]
         with self.lock:
             while queue.full() and not self.over and self.error is None:
@@ -177,7 +176,7 @@ class _Threads:
                 if self.over:
                     return
                 continue
-            size = _size_of(batch)
+            size = size_of(batch)
             with self.lock:
                 while queue.full() and not self.over and self.error is None:
                     queue.changed.wait()
@@ -224,17 +223,3 @@ class _Threads:
         """With the lock held: leave when the run is over."""
         if self.over or self.error is not None:
             raise _RunOverError
-
-
-def _size_of(batch: Batch) -> int:
-    """An estimate of a batch's bytes from its first record: a few microseconds per batch."""
-    records = batch.records
-    if not len(records):
-        return 0
-    first: Any = records.rows[0] if type(records) is Rows else records[0]
-    size = sys.getsizeof(first)
-    if isinstance(first, dict):
-        size += sum(map(sys.getsizeof, first.values()))
-    elif isinstance(first, (list, tuple)):
-        size += sum(map(sys.getsizeof, first))
-    return size * len(records)
