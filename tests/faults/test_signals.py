@@ -65,12 +65,20 @@ def test_of_two_runs_at_once_one_says_that_the_other_is_there(
     launcher: Launcher, tmp_path: Path, long: bool
 ) -> None:
     pair, rows = PAIRS["csv to the end of json lines"], 30_000
+    met, wanted = 0, 20 if long else 3
     with Launcher() as other:
-        for turn in range(20 if long else 3):
+        for turn in range(5 * wanted):
+            if met == wanted:
+                break
             folder = tmp_path / f"run{turn}"
             pair.make(folder, rows, epoch=2000)
             loser, winner = together(folder, launcher, other)
-            assert (loser.code, winner.code) == (1, WITH_DEAD_LETTERS)
+            assert winner.code == WITH_DEAD_LETTERS
+            if loser.code == WITH_DEAD_LETTERS:
+                continue  # on a busy machine it may begin when the other one has ended
+            met += 1
+            assert loser.code == 1
             assert "another run is under way" in loser.messages
             assert "wait for it, or stop it" in loser.messages
             assert pair.judge(folder, rows) == Verdict()
+    assert met == wanted

@@ -76,7 +76,9 @@ class Launcher:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return Outcome(found["code"], found["seconds"], (folder / messages).read_text("utf-8"))
+        said = folder / messages  # not there when the run was killed before it could make it
+        text = said.read_text("utf-8") if said.exists() else ""
+        return Outcome(found["code"], found["seconds"], text)
 
 
 @dataclass

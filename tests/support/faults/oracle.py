@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,8 @@ class Verdict:
         )
 
 
-def judge(path: Path, count: int) -> Verdict:
-    """Whether an output has each good row once, in order."""
+def judge(path: Path, count: int, suspected: Collection[int] = ()) -> Verdict:
+    """Whether an output has each good row once, in order; those `suspected` may be missing."""
     found: list[int] = []
     torn = 0
     for record in rows_in(path):
@@ -87,17 +87,18 @@ def judge(path: Path, count: int) -> Verdict:
     counts = Counter(found)
     wanted = set(good_rows(count))
     return Verdict(
-        lost=len(wanted - set(counts)),
+        lost=len(wanted - set(counts) - set(suspected)),
         repeated=len(found) - len(counts),
         torn=torn + len(set(counts) - wanted),
         moved=found != sorted(found),
     )
 
 
-def judge_groups(path: Path, count: int, size: int) -> Verdict:
-    """Whether the good rows stand in groups of `size`: the last one may be smaller."""
+def judge_groups(path: Path, count: int, size: int, suspected: Collection[int] = ()) -> Verdict:
+    """Whether the good rows but those `suspected` stand in groups of `size`, in order: the last one
+    may be smaller."""
     groups = [[int(one["id"]) for one in group["records"]] for group in rows_in(path)]
-    good = good_rows(count)
+    good = [number for number in good_rows(count) if number not in suspected]
     wanted = [good[start : start + size] for start in range(0, len(good), size)]
     found = Counter(number for group in groups for number in group)
     return Verdict(
@@ -130,14 +131,18 @@ def rows_in(path: Path) -> Iterable[Any]:
             yield None
 
 
-def set_aside(state: Path) -> list[int]:
-    """The numbers of the records among the dead letters."""
+def set_aside(state: Path) -> tuple[list[int], set[int]]:
+    """The numbers of the records among the dead letters, and of those that are there because they
+    were at hand whenever the run was killed."""
     connection = sqlite3.connect(state / "state.db")
     try:
-        found = connection.execute("SELECT ordinal FROM letters ORDER BY ordinal").fetchall()
+        found = connection.execute(
+            "SELECT ordinal, message FROM letters ORDER BY ordinal"
+        ).fetchall()
     finally:
         connection.close()
-    return [number for (number,) in found]
+    suspected = {number for number, message in found if message.startswith("killed the worker")}
+    return [number for number, _ in found if number not in suspected], suspected
 
 
 def is_finished(state: Path) -> bool:

@@ -19,7 +19,7 @@ class Pair:
 
     outputs: str
     pipes: str
-    files: dict[str, Callable[[Path, int], Verdict]]
+    files: dict[str, Callable[[Path, int, set[int]], Verdict]]
     transformers: str = ""
     before: str = ""
 
@@ -38,24 +38,30 @@ class Pair:
         (folder / "pipeline.yaml").write_text(text)
 
     def judge(self, folder: Path, count: int) -> Verdict:
-        """All outputs and the dead letters together; nothing else may be left in the folder."""
+        """All outputs and the dead letters together; nothing else may be left in the folder.
+
+        A record that a run was killed with again and again is set aside, as it may be the reason:
+        it is among the dead letters, and so not lost.
+        """
         verdict = Verdict()
+        letters, suspected = set_aside(folder / ".penstock")
+        wanted = set(range(BAD_EVERY, count + 1, BAD_EVERY))
         for name, look in self.files.items():
             path = folder / name
             if self.before and path.exists():
                 text = path.read_text()
                 path.write_text(text.removeprefix(self.before))
                 verdict += Verdict(torn=not text.startswith(self.before))
-            verdict += look(path, count)
-        letters = set_aside(folder / ".penstock")
-        wanted = list(range(BAD_EVERY, count + 1, BAD_EVERY))
-        lost = len(set(wanted) - set(letters))
+            verdict += look(path, count, suspected)
         left = [one.name for one in folder.iterdir() if one.suffix in (".part", ".start")]
-        return verdict + Verdict(lost=lost, torn=len(set(letters) - set(wanted)) + len(left))
+        lost = len(wanted - set(letters))
+        repeated = len(letters) - len(set(letters))
+        torn = len(set(letters) - wanted) + len(left)
+        return verdict + Verdict(lost=lost, repeated=repeated, torn=torn)
 
 
-def _groups(path: Path, count: int) -> Verdict:
-    return judge_groups(path, count, _SIZE)
+def _groups(path: Path, count: int, suspected: set[int]) -> Verdict:
+    return judge_groups(path, count, _SIZE, suspected)
 
 
 _BATCH = f"transformers:\n  packs: {{use: batch, size: {_SIZE}}}\n"
