@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .batch import Batch, Failure, each, expand, inspect_each
-from .errors import PluginError
+from .errors import PluginError, RunError
 from .options import component, option
 from .schedule import Clock, SystemClock
 
@@ -238,6 +238,17 @@ class Output(Component):
     def resume(self, mark: Any, epoch: int) -> None:
         """Called once, between `open` and the first write. `mark` is what `prepare` last gave: go
         on right after it and take back what was written since. None: begin with nothing."""
+
+    def reopen(self, mark: Any, epoch: int) -> None:
+        """Called in place of `resume` when the run before has ended well and records are added to
+        what it wrote, as mended ones are. `mark` is what `prepare` gave when that run ended. Until
+        the next `prepare`, a crash must leave what is complete as it is."""
+        cls = type(self)
+        if cls.finish is not Output.finish or cls.resume is not Output.resume:
+            raise RunError(
+                "nothing can be added to what a finished run has written",
+                hint="run the pipeline again",
+            )
 
     def prepare(self, epoch: int) -> Any:
         """An epoch ends: make what was written durable. A "rewindable" output returns a JSON mark,

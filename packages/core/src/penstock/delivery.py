@@ -9,9 +9,9 @@ outputs are brought to agree by an intent and a spooled copy of what they are ab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .components import Input, Stage, TransactionalOutput
 from .errors import RunError
@@ -65,6 +65,8 @@ class Delivery:
         self.notes: list[str] = []
         self._renew_at = 0.0
         self._tried: list[str] = []
+        self._absent_marks: Mapping[str, Any] = {}
+        self._absent_states: Mapping[str, Any] = {}
         self._spool_folder = spool_folder
         self._spool: Spool | None = None
 
@@ -114,13 +116,36 @@ class Delivery:
                 )
         else:
             start = self._onward(found)
-        self.start = replace(start, epoch=epoch, run_id=self.run_id, generation=self.generation)
+        self.start = replace(
+            start, epoch=epoch, run_id=self.run_id, generation=self.generation, by_hand=False
+        )
         self._close_door()
         for node in self._outputs():
             node.resume(start.marks.get(node.name), self.start.epoch)
         for node in self._stages():
             if node.name in start.states:
                 cast(Stage, node.component).restore(start.states[node.name])
+        return self.start
+
+    def reenter(self) -> Checkpoint:
+        """As `recover`, for a run that adds to what the runs before it wrote, whether the last of
+        them has ended or was cut off. Its checkpoints keep what they know of nodes that do not take
+        part."""
+        found = self._latest(fresh=False)
+        if found is None:
+            raise RunError(
+                "no run has come as far as a checkpoint", where=self.pipeline, hint="run it first"
+            )
+        self.start = replace(found, run_id=self.run_id, generation=self.generation, by_hand=False)
+        self._close_door()
+        for node in self._outputs():
+            take_up = node.reopen if found.finished else node.resume
+            take_up(found.marks.get(node.name), self.start.epoch)
+        for node in self._stages():
+            if node.name in found.states:
+                cast(Stage, node.component).restore(found.states[node.name])
+        self._absent_marks = _without(found.marks, self.nodes)
+        self._absent_states = _without(found.states, self.nodes)
         return self.start
 
     def _close_door(self) -> None:
@@ -180,9 +205,26 @@ class Delivery:
                         hint="make it take the record, or start over with --fresh",
                     )
             self._commit_to(node, settled)
-        self.store.save(settled)
+        self._save(settled)
         spool.clear()
-        return settled
+        return replace(settled, opened=[], closed=[])
+
+    def _settled(self, theirs: Checkpoint | None) -> Checkpoint | None:
+        """A run died when its output had committed and the store knew nothing of it yet: do what
+        else that epoch was to do."""
+        if theirs is None or not (theirs.opened or theirs.closed):
+            return theirs
+        self._save(replace(theirs, generation=self.generation))
+        return replace(theirs, opened=[], closed=[])
+
+    def _save(self, checkpoint: Checkpoint, pending: Pending | None = None) -> None:
+        """Keep a checkpoint in the store and do what it says of letters."""
+        letters = [DeadLetter(*values) for values in checkpoint.opened]
+        closed = [DeadLetter(*values) for values in checkpoint.closed]
+        if pending is not None:
+            letters, closed = [*letters, *pending.letters], [*closed, *pending.closed]
+        keys = pending.keys if pending is not None else ()
+        self.store.save(replace(checkpoint, opened=[], closed=[]), letters, keys, closed)
 
     def _agreed(
         self, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
@@ -197,6 +239,10 @@ class Delivery:
                 where=self.pipeline,
                 hint="put them back to the same epoch, or start over with --fresh",
             )
+        if ours is not None and ours.by_hand:
+            newest = self._newest(ours, theirs)
+            if all(one is None or one.generation < ours.generation for one in theirs.values()):
+                return replace(ours, epoch=_epoch(newest))  # nothing was committed there since
         if held == {None} and ours is not None and not ours.finished:
             verb = "knows" if len(theirs) == 1 else "know"
             self.notes.append(
@@ -205,7 +251,7 @@ class Delivery:
             return replace(self.start, epoch=ours.epoch, finished=True)
         if not held or held == {None} or held == {_identity(ours)}:
             return ours
-        return next(iter(theirs.values()))
+        return self._settled(next(iter(theirs.values())))
 
     def _newest(
         self, ours: Checkpoint | None, theirs: Mapping[str, Checkpoint | None]
@@ -248,34 +294,46 @@ class Delivery:
         checkpoint = replace(
             checkpoint,
             generation=self.generation,
-            marks=marks,
-            states={name: state for name, state in states.items() if state is not None},
-            ended=complete,
+            marks={**self._absent_marks, **marks},
+            states={
+                **self._absent_states,
+                **{name: state for name, state in states.items() if state is not None},
+            },
+            ended=complete or checkpoint.ended,
             config_hash=self.config_hash,
         )
         parties = self._transactional()
+        if parties and pending.closed:
+            # A letter may not be open once its result is there, nor open in two places: what
+            # becomes of letters travels with the data.
+            checkpoint = replace(
+                checkpoint,
+                opened=list(map(astuple, pending.letters)),
+                closed=list(map(astuple, pending.closed)),
+            )
+            pending = Pending(keys=pending.keys)
         if len(parties) == 1:
             # Letters first: they are keyed, so a repeat overwrites them, and they must not be
             # missing when the output has moved on.
             if pending.letters or pending.keys:
                 self.store.keep(pending.letters, pending.keys)
             self._commit_to(parties[0], checkpoint)
-            self.store.save(checkpoint, closed=pending.closed)
+            self._save(checkpoint)
         elif parties:
             self.store.keep(pending.letters, pending.keys)
             self._make_spool().seal(_identity(checkpoint))
             self.store.put_intent(checkpoint)
             for node in parties:
                 self._commit_to(node, checkpoint)
-            self.store.save(checkpoint, closed=pending.closed)
+            self._save(checkpoint)
             self._make_spool().clear()
         else:
-            self.store.save(checkpoint, pending.letters, pending.keys, pending.closed)
+            self._save(checkpoint, pending)
         self._tried.clear()
         if complete:
             for node in self._outputs():
                 node.finish()
-            checkpoint = replace(checkpoint, finished=True)
+            checkpoint = replace(checkpoint, finished=True, opened=[], closed=[])
             self.store.save(checkpoint)
         return checkpoint
 
@@ -343,6 +401,11 @@ def _in_doubt(
     if ours is None or ours.finished:  # the first epoch of a run: an output may be new to it
         return all(_epoch(one) < intent.epoch for one in behind)
     return all(_epoch(one) == intent.epoch - 1 for one in behind)
+
+
+def _without(kept: Mapping[str, Any], nodes: Mapping[str, NodeRun]) -> Mapping[str, Any]:
+    """What was kept for nodes that do not take part in this run."""
+    return {name: value for name, value in kept.items() if name not in nodes}
 
 
 def _and(theirs: Mapping[str, Checkpoint | None]) -> str:

@@ -47,6 +47,7 @@ class Failures:
     """The failed records of one run. Nodes on several threads report to it.
 
     `keep` is called, with no lock held, when so many letters are pending that memory matters.
+    `breaker` may be switched off where most records are expected to fail.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Failures:
         self.since = 0.0
         self.total = 0
         self.letters = 0
+        self.breaker = True
         self._listener = listener
         self._keep = keep
         self._pending: list[DeadLetter] = []
@@ -109,7 +111,7 @@ class Failures:
         """Stop a run in which most records fail: a wrong column name must not turn a whole file
         into dead letters."""
         failed = self.total - self._total_before
-        if failed < _BREAKER_LEAST:
+        if failed < _BREAKER_LEAST or not self.breaker:
             return
         read -= self._read_before
         if failed <= read * _BREAKER_SHARE or (read < _BREAKER_READ and not final):

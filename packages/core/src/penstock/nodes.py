@@ -190,6 +190,10 @@ class NodeRun:
         """Let an output take back what was written after `mark`."""
         self.guarded(lambda: cast(Output, self.component).resume(mark, epoch))
 
+    def reopen(self, mark: Any, epoch: int) -> None:
+        """Let an output that was completed go on after `mark`."""
+        self.guarded(lambda: cast(Output, self.component).reopen(mark, epoch))
+
     def prepare(self, epoch: int) -> Any:
         """Make what an output has written durable; its mark, if it has one."""
         output = cast(Output, self.component)

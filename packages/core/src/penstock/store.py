@@ -69,7 +69,10 @@ class Checkpoint:
     `positions` and `ordinals` (the last one done) by source, `states` by stage, `marks` and
     `counts` by node. `started` is when the first of the runs that led here began. `ended` says that
     the inputs had ended, `finished` that every output is complete as well. `generation` is that of
-    the lease it was made under.
+    the lease it was made under. `opened` and `closed` are the letters, as the values of their
+    fields, that a commit to an output opens and closes: the store may learn of them only when the
+    next run finds them there. `by_hand` says that a person has put this checkpoint into the store:
+    it outweighs that of an output.
     """
 
     pipeline: str
@@ -85,6 +88,9 @@ class Checkpoint:
     ended: bool = False
     finished: bool = False
     config_hash: str = ""
+    opened: Sequence[Sequence[Any]] = field(default_factory=list)
+    closed: Sequence[Sequence[Any]] = field(default_factory=list)
+    by_hand: bool = False
 
     def to_json(self) -> str:
         return json.dumps({one.name: getattr(self, one.name) for one in fields(self)})

@@ -107,6 +107,9 @@ class ListOutput(Output):
     def flush(self) -> None:
         self.flushed = len(self.values)
 
+    def reopen(self, mark: Any, epoch: int) -> None:
+        """Nothing to do: what is written is added to the list."""
+
     def finish(self) -> None:
         self.finished = True
 
