@@ -211,3 +211,197 @@ def test_where_nothing_ran_nothing_is_kept(cli, folder, command):
 def test_long_messages_are_cut_on_a_terminal_only(letters):
     done = letters.penstock("errors", "a.yaml", COLUMNS="40")
     assert "division by zero" in done.out
+
+
+# ---- tried again --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mended(letters):
+    """The letters, with an output that appends, after the function that failed was mended."""
+    text = (letters / "a.yaml").read_text()
+    letters.write("a.yaml", text.replace("picky]", "picky, kept]"))
+    with (letters / "a.yaml").open("a") as file:
+        file.write('outputs: {kept: {use: "functions:keep"}}\n')
+    (letters / ".penstock" / "state.db").unlink()
+    assert letters.penstock("run", "a.yaml", "-q").code == 6
+    letters.write(
+        "broken.py",
+        """
+        def picky(record):
+            if record["n"] == 17:
+                raise ValueError("still")
+            return record
+        """,
+    )
+    return letters
+
+
+def written(folder):
+    return sorted(map(int, (folder / "written.txt").read_text().split()))
+
+
+EVERY = sorted([*range(1, 21), *range(1, 6)])
+
+
+def test_retry_writes_what_is_mended_and_keeps_the_rest_open(mended):
+    done = mended.penstock("errors", "a.yaml", "--retry")
+    assert (done.code, done.out) == (6, "")
+    assert done.err == (
+        "picky: ValueError: still (as at left:17)\ntried 5 dead letters again: 4 mended, 1 failed\n"
+    )
+    assert written(mended) == [n for n in EVERY if n != 17]
+    [left] = mended.penstock("errors", "a.yaml", "--json").json
+    assert (left["id"], left["attempts"], left["message"]) == (
+        "left:17@picky",
+        4,
+        "ValueError: still",
+    )
+    # Trying it twice writes it once.
+    assert mended.penstock("errors", "a.yaml", "--retry").code == 6
+    assert written(mended) == [n for n in EVERY if n != 17]
+
+
+def test_retry_of_some_with_json(mended):
+    done = mended.penstock("errors", "a.yaml", "--retry", "--source", "right", "--json")
+    assert done.code == 0
+    assert {**done.json, "run_id": ""} == {
+        "retried": 1,
+        "mended": 1,
+        "failed": 0,
+        "left": [],
+        "error": None,
+        "run_id": "",
+    }
+    assert len(mended.penstock("errors", "a.yaml", "--json").json) == 4
+
+
+def test_what_has_failed_too_often_is_left(mended):
+    done = mended.penstock(
+        "errors", "a.yaml", "--retry", "--max-attempts", "2", "--error", "ZeroDivisionError"
+    )
+    assert done.code == 6
+    assert done.err == (
+        "left:7@picky: has failed 2 times; --max-attempts 3 tries on\n"
+        "left:17@picky: has failed 2 times; --max-attempts 3 tries on\n"
+        "nothing to try again\n"
+    )
+
+
+def test_nothing_to_retry(cli, numbers):
+    cli("run", "numbers.yaml", "--set", "count.upto=2", "-q")
+    done = cli("errors", "numbers.yaml", "--retry")
+    assert (done.code, done.err) == (0, "no dead letters\n")
+
+
+def test_a_record_is_mended_in_the_editor(mended):
+    mended.write(
+        "edit.py",
+        """
+        import json, pathlib, sys
+        file = pathlib.Path(sys.argv[1])
+        entries = json.loads(file.read_text())
+        for entry in entries:
+            assert entry["error"] == "ZeroDivisionError: division by zero"
+            entry["record"]["n"] += 100
+        file.write_text(json.dumps(entries[1:]))
+        """,
+    )
+    done = mended.penstock(
+        "errors",
+        "a.yaml",
+        "--retry",
+        "--edit",
+        "--error",
+        "ZeroDivisionError",
+        EDITOR="python3 edit.py",
+    )
+    assert (done.code, done.err) == (0, "tried 1 dead letter again: 1 mended, 0 failed\n")
+    assert 117 in written(mended)
+    assert 107 not in written(mended)  # it was taken out of the list, so it is left alone
+
+
+@pytest.mark.parametrize("form", ["lines", "array", "record"])
+def test_records_are_mended_with_a_file(mended, form):
+    entry = {"id": "left:17@picky", "record": {"n": 217}}
+    text = {
+        "lines": json.dumps(entry) + "\n\n",
+        "array": json.dumps([entry], indent=2),
+        "record": '{"n": 217}',
+    }[form]
+    (mended / "good.json").write_text(text)
+    done = mended.penstock(
+        "errors", "a.yaml", "--retry", "--record", "left:17", "--edit-with", "good.json"
+    )
+    assert (done.code, done.err) == (0, "tried 1 dead letter again: 1 mended, 0 failed\n")
+    assert 217 in written(mended)
+
+
+def test_what_was_exported_is_taken_back(mended, cli):
+    exported = mended.penstock("errors", "a.yaml", "--export", "-", "--source", "right").out
+    (mended / "right.jsonl").write_text(exported.replace('"n": 3', '"n": 303'))
+    done = mended.penstock("errors", "a.yaml", "--retry", "--edit-with", "right.jsonl")
+    assert done.err == "tried 1 dead letter again: 1 mended, 0 failed\n"
+    assert 303 in written(mended)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{]", "bad.json:1: is not JSON: Expecting property name enclosed in double quotes"),
+        ('[\n{"id": }]', "bad.json:2: is not JSON: Expecting value"),
+        ('{"id": 1}\n3\n', 'bad.json: every entry needs an "id" and a "record"; as --export'),
+        (
+            '{"id": "left:1@picky", "record": 1}',
+            "bad.json: no dead letter 'left:1@picky' among those chosen; --all lists",
+        ),
+    ],
+)
+def test_a_file_that_does_not_mend(mended, text, says):
+    (mended / "bad.json").write_text(text)
+    done = mended.penstock("errors", "a.yaml", "--retry", "--edit-with", "bad.json")
+    assert done.code == 2
+    assert done.err.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (["--edit-with", "gone.json"], {}, "gone.json: cannot be read: No such file or directory"),
+        (["--edit"], {"EDITOR": ""}, "penstock errors: no editor is set; set EDITOR, or use"),
+        (["--edit"], {"EDITOR": "false"}, "false: the editor ended with code 1; nothing was"),
+        (["--edit"], {"EDITOR": "./gone"}, "./gone: the editor cannot be started: No such file"),
+    ],
+)
+def test_mending_that_cannot_begin(mended, arguments, environment, says):
+    settings = {"VISUAL": "", **environment}
+    done = mended.penstock("errors", "a.yaml", "--retry", *arguments, **settings)
+    assert done.code == 2
+    assert done.err.startswith(says)
+
+
+def test_edit_is_for_retry(cli, letters):
+    done = cli("errors", "a.yaml", "--edit")
+    assert (done.code, done.err) == (
+        2,
+        "penstock errors: --edit is for --retry; add --retry\n",
+    )
+
+
+def test_retry_is_for_one_pipeline(cli, letters, monkeypatch):
+    done = cli("errors", "--retry")
+    assert (done.code, done.err) == (
+        2,
+        "penstock errors: the letters of one pipeline are tried again; name it\n",
+    )
+
+
+def test_a_retry_that_fails_as_a_whole_changes_nothing(mended):
+    text = (mended / "functions.py").read_text()
+    (mended / "functions.py").write_text(text.replace('path, "a"', 'path, "no such mode"'))
+    text = (mended / "a.yaml").read_text()
+    (mended / "a.yaml").write_text(text.replace("kept: {", "kept: {on_error: stop, "))
+    done = mended.penstock("errors", "a.yaml", "--retry", "--source", "right")
+    assert done.code == 1
+    assert done.err.endswith("nothing was tried again; the letters stay open\n")
+    assert len(mended.penstock("errors", "a.yaml", "--json").json) == 5

@@ -14,6 +14,7 @@ from ..failures import shape_of
 from ..store import DeadLetter, decode_record
 from . import common_arguments
 from .loading import Past, past_arguments, past_of
+from .mending import name_of, retry_letters
 from .showing import confirm, fields_of, fitting, plain, print_json, table, when
 
 HELP = "show records that were set aside"
@@ -42,15 +43,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--export", metavar="FILE", help="write them as JSON lines; - is standard output"
     )
+    what.add_argument(
+        "--retry", action="store_true", help="try them again where they failed, after the fix"
+    )
     what.add_argument("--drop", action="store_true", help="forget them, after asking")
+    again = parser.add_argument_group("with --retry")
+    edit = again.add_mutually_exclusive_group()
+    edit.add_argument("--edit", action="store_true", help="mend them in $EDITOR before")
+    edit.add_argument(
+        "--edit-with",
+        metavar="FILE",
+        help="take the mended ones from here, written as --export does; - is standard input",
+    )
+    again.add_argument(
+        "--max-attempts",
+        type=int,
+        default=10,
+        metavar="N",
+        help="leave those that have failed so often (default: 10)",
+    )
+    again.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="COMPONENT.OPTION=VALUE",
+        help="replace an option of the file; may be repeated",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     common_arguments(parser, pipeline=False)
 
 
 def run(options: Any) -> int:
+    if (options.edit or options.edit_with) and not options.retry:
+        raise UsageError("--edit is for --retry", where="penstock errors", hint="add --retry")
     past = past_of(options)
     try:
         letters = _chosen(past, options)
+        if options.retry:
+            return retry_letters(past, letters, options)
         if options.drop:
             return _drop(past, letters, yes=options.yes)
         if options.export:
@@ -71,11 +101,6 @@ def run(options: Any) -> int:
 
 
 # ---- which --------------------------------------------------------------------------------------
-
-
-def name_of(letter: DeadLetter) -> str:
-    """What a person calls a letter: "orders:17@tidy"."""
-    return f"{letter.source}:{letter.ordinal}@{letter.node}"
 
 
 def _chosen(past: Past, options: Any) -> list[DeadLetter]:
