@@ -28,6 +28,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of pipeline files",
     "new": "write a new pipeline or plugin",
     "errors": "show records that were set aside",
+    "why": "follow one record through a pipeline",
     "runs": "show earlier runs",
     "doctor": "show versions and paths for a bug report",
 }
