@@ -228,3 +228,14 @@ def test_what_cannot_come_back_is_shown() -> None:
         datetime(2026, 1, 1),
     )
     assert decode_record(encode_record(Decimal("1.20"))).as_tuple() == Decimal("1.20").as_tuple()
+
+
+def test_who_has_the_lease(store: Store) -> None:
+    assert store.holder("p") is None
+    generation = store.lease("p", "me", 1.0, 5.0, lambda _: True)
+    assert store.holder("p") == ("me", 5.0)
+    store.renew("p", generation, 9.0)
+    assert store.holder("p") == ("me", 9.0)
+    assert store.holder("q") is None
+    store.release("p", generation)
+    assert store.holder("p") is None

@@ -144,6 +144,10 @@ class Store:
         """Give the lease back; nothing happens when another run has it."""
         raise NotImplementedError
 
+    def holder(self, pipeline: str) -> tuple[str, float] | None:
+        """Who has the lease and until when; None when nobody has, or it was given back."""
+        raise NotImplementedError
+
     # ---- progress -------------------------------------------------------------------------------
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
@@ -281,6 +285,10 @@ class MemoryStore(Store):
     def release(self, pipeline: str, generation: int) -> None:
         if self._leases.get(pipeline, ("", 0, 0.0))[1] == generation:
             self._leases[pipeline] = ("", generation, 0.0)
+
+    def holder(self, pipeline: str) -> tuple[str, float] | None:
+        holder, _, until = self._leases.get(pipeline, ("", 0, 0.0))
+        return (holder, until) if holder else None
 
     def _fence(self, pipeline: str, generation: int) -> None:
         if self._leases.get(pipeline, ("", 0, 0.0))[1] != generation:

@@ -30,6 +30,7 @@ COMMANDS = {
     "errors": "show records that were set aside",
     "why": "follow one record through a pipeline",
     "runs": "show earlier runs",
+    "state": "show or change where the next run begins",
     "doctor": "show versions and paths for a bug report",
 }
 """Each command of the kernel and what it does."""

@@ -195,6 +195,12 @@ class SqliteStore(Store):
                 (pipeline, generation),
             )
 
+    def holder(self, pipeline: str) -> tuple[str, float] | None:
+        rows = self._rows(
+            "SELECT holder, until FROM leases WHERE pipeline = ? AND holder <> ''", (pipeline,)
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
     # ---- progress -------------------------------------------------------------------------------
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:

@@ -1,0 +1,276 @@
+"""`penstock state`: where a pipeline stands, and moving it somewhere else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..delivery import LEASE_SECONDS
+from ..errors import UsageError
+from ..holder import alive, this_process
+from ..store import Checkpoint, DeadLetter
+from . import common_arguments
+from .loading import Past, past_arguments, past_of
+from .showing import confirm, print_json, table, when
+
+HELP = "show or change where the next run begins"
+
+VERSION = 1
+"""Of an exported file; one with a higher number is refused."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    past_arguments(parser)
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        default="show",
+        choices=["show", "rewind", "export", "import"],
+        help="what to do (default: show)",
+    )
+    parser.add_argument("file", nargs="?", help="the file to export to or to import")
+    parser.add_argument(
+        "--to-start", action="store_true", help="rewind: the next run reads everything again"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    common_arguments(parser, pipeline=False)
+
+
+def run(options: Any) -> int:
+    past = past_of(options)
+    try:
+        if past.name is None:
+            raise UsageError("whose state?", where="penstock state", hint="name the pipeline")
+        return _VERBS[options.verb](past, past.name, options)
+    finally:
+        past.store.close()
+
+
+# ---- show ---------------------------------------------------------------------------------------
+
+
+def _show(past: Past, name: str, options: Any) -> int:
+    known = _known(past, name)
+    if options.json:
+        print_json(known)
+    else:
+        print("\n".join(_as_text(known)))
+    return 0
+
+
+def _known(past: Past, name: str) -> dict[str, Any]:
+    store = past.store
+    checkpoint, intent = store.checkpoint(name), store.intent(name)
+    holder = store.holder(name)
+    return {
+        "pipeline": name,
+        "state": str(store.path),
+        "lease": {"holder": holder[0], "until": holder[1], "alive": _live(holder)}
+        if holder is not None
+        else None,
+        "checkpoint": json.loads(checkpoint.to_json()) if checkpoint is not None else None,
+        "intent": intent.epoch if intent is not None else None,
+        "attempts": dict(store.attempts(name)),
+        "letters": len(store.letters(name)),
+    }
+
+
+def _live(holder: tuple[str, float]) -> bool:
+    return holder[1] > time.time() and alive(holder[0])
+
+
+def _as_text(known: Mapping[str, Any]) -> Iterator[str]:
+    checkpoint = known["checkpoint"]
+    facts = {"pipeline": known["pipeline"], "state": known["state"], "lease": _lease(known)}
+    if checkpoint is None:
+        facts["checkpoint"] = "none: the next run begins at the start"
+    else:
+        facts["epoch"] = f"{checkpoint['epoch']}, of run {checkpoint['run_id']}"
+        facts["status"] = _status(checkpoint)
+    if known["intent"] is not None:
+        facts["intent"] = f"epoch {known['intent']} is half committed; the next run completes it"
+    for place, count in known["attempts"].items():
+        facts[f"tried {count} times" if count != 1 else "tried once"] = place
+    facts["letters"] = str(known["letters"])
+    size = max(map(len, facts))
+    yield from (f"{name.ljust(size)}  {value}" for name, value in facts.items())
+    if checkpoint is not None:
+        yield from _positions(checkpoint)
+
+
+def _lease(known: Mapping[str, Any]) -> str:
+    lease = known["lease"]
+    if lease is None:
+        return "free"
+    if lease["alive"]:
+        return f"held by {lease['holder']}, until {when(lease['until'])}"
+    return f"left behind by {lease['holder']}"
+
+
+def _status(checkpoint: Mapping[str, Any]) -> str:
+    if checkpoint["by_hand"]:
+        return "put there by hand"
+    if checkpoint["finished"]:
+        return "finished"
+    return "ended, outputs not complete" if checkpoint["ended"] else "cut off; the next run resumes"
+
+
+def _positions(checkpoint: Mapping[str, Any]) -> Iterator[str]:
+    rows = [
+        [source, str(checkpoint["ordinals"].get(source, "")), json.dumps(position)]
+        for source, position in checkpoint["positions"].items()
+    ]
+    if rows:
+        yield ""
+        yield table(["source", "records", "position"], rows, right={1})
+    kept = [
+        [name, kind, f"{len(json.dumps(value)):,} bytes".replace(",", " ")]
+        for kind in ("states", "marks")
+        for name, value in checkpoint[kind].items()
+    ]
+    if kept:
+        yield ""
+        yield table(["node", "keeps", "size"], [[n, k[:-1], size] for n, k, size in kept], {2})
+
+
+# ---- rewind -------------------------------------------------------------------------------------
+
+
+def _rewind(past: Past, name: str, options: Any) -> int:
+    if not options.to_start:
+        raise UsageError(
+            "only the last checkpoint is kept", where="penstock state rewind", hint="add --to-start"
+        )
+    if not confirm(f"let the next run of {name} read everything again?", yes=options.yes):
+        print("nothing was changed")
+        return 0
+    with _leased(past, name) as generation:
+        before = past.store.checkpoint(name)
+        if before is not None:
+            past.store.save(
+                Checkpoint(
+                    name,
+                    before.run_id,
+                    before.epoch,
+                    generation,
+                    started=before.started,
+                    ended=True,
+                    finished=True,
+                    by_hand=True,
+                )
+            )
+    print("the next run begins at the start; what was written stays, and may be written again")
+    return 0
+
+
+@contextmanager
+def _leased(past: Past, name: str) -> Iterator[int]:
+    """Be the only one to change the state; refused while a run is under way."""
+    now = time.time()
+    store = past.store
+    generation = store.lease(name, this_process(), now, now + LEASE_SECONDS, alive)
+    try:
+        if store.intent(name) is not None:
+            raise UsageError(
+                "an epoch is half committed",
+                where=name,
+                hint="run the pipeline once, which completes it",
+            )
+        yield generation
+    finally:
+        store.release(name, generation)
+
+
+# ---- export and import --------------------------------------------------------------------------
+
+
+def _export(past: Past, name: str, options: Any) -> int:
+    checkpoint = past.store.checkpoint(name)
+    kept = {
+        "penstock_state": VERSION,
+        "pipeline": name,
+        "checkpoint": json.loads(checkpoint.to_json()) if checkpoint is not None else None,
+        "letters": list(map(asdict, past.store.letters(name))),
+    }
+    text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+    if options.file in (None, "-"):
+        print(text, end="")
+        return 0
+    try:
+        # "x": what somebody exported before is not thrown away.
+        with Path(options.file).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror}", where=options.file, hint="choose another file"
+        ) from error
+    return 0
+
+
+def _import(past: Past, name: str, options: Any) -> int:
+    if options.file is None:
+        raise UsageError("which file?", where="penstock state import", hint="name it")
+    checkpoint, letters = _read(Path(options.file), name)
+    question = f"replace where {name} stands by epoch {checkpoint.epoch} of {options.file}?"
+    if not confirm(question, yes=options.yes):
+        print("nothing was changed")
+        return 0
+    with _leased(past, name) as generation:
+        before = past.store.checkpoint(name)
+        epoch = max(checkpoint.epoch, before.epoch if before is not None else 0)
+        past.store.save(
+            replace(checkpoint, epoch=epoch, generation=generation, by_hand=True), letters
+        )
+    print(f"the next run goes on from epoch {checkpoint.epoch} of {options.file}")
+    return 0
+
+
+def _read(file: Path, name: str) -> tuple[Checkpoint, list[DeadLetter]]:
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(file), hint="choose another file"
+        ) from error
+    except ValueError as error:
+        raise _wrong(file, f"is not JSON: {error}") from error
+    if not isinstance(kept, dict) or "penstock_state" not in kept:
+        raise _wrong(file, "is no exported state")
+    version = kept["penstock_state"]
+    if version != VERSION:
+        raise UsageError(
+            f"was exported by another version of penstock (format {version}; this knows {VERSION})",
+            where=str(file),
+            hint="use that version",
+        )
+    if kept["pipeline"] != name:
+        raise UsageError(
+            f"is the state of {kept['pipeline']!r}, not of {name!r}",
+            where=str(file),
+            hint="choose another file",
+        )
+    if kept["checkpoint"] is None:
+        raise _wrong(file, "holds no checkpoint")
+    try:
+        letters = [DeadLetter(**letter) for letter in kept["letters"]]
+        return Checkpoint(**_only(kept["checkpoint"])), letters
+    except (KeyError, TypeError) as error:
+        raise _wrong(file, f"is not complete: {error}") from error
+
+
+def _only(given: Mapping[str, Any]) -> dict[str, Any]:
+    known = {one.name for one in fields(Checkpoint)}
+    return {key: value for key, value in given.items() if key in known}
+
+
+def _wrong(file: Path, what: str) -> UsageError:
+    return UsageError(what, where=str(file), hint="`penstock state PIPELINE export FILE` makes one")
+
+
+_VERBS = {"show": _show, "rewind": _rewind, "export": _export, "import": _import}

@@ -1,0 +1,247 @@
+"""`penstock state`: where a pipeline stands, and moving it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.holder import this_process
+from penstock.stores.sqlite import SqliteStore
+
+
+@pytest.fixture
+def log(functions):
+    """A log that goes on where it stopped, in a pipeline that has read it to its end."""
+    functions.write(
+        "logs.py",
+        """
+        from penstock import Batch, Input, component, option
+
+        @component
+        class Log(Input):
+            upto: int = option(help="How far.", default=4)
+            finite = False
+
+            def read(self, positions):
+                done = positions.get("log", 0)
+                if done < self.upto:
+                    numbers = range(done + 1, self.upto + 1)
+                    yield Batch([{"n": n} for n in numbers], "", numbers, self.upto)
+        """,
+    )
+    functions.write(
+        "a.yaml",
+        """
+        inputs: {log: {use: "logs:Log"}}
+        inspectors: {allowed: {use: "functions:not_three"}}
+        outputs: {kept: {use: "functions:keep"}}
+        pipes: {main: [log, allowed, kept]}
+        """,
+    )
+    assert functions.penstock("run", "a.yaml", "-q").code == 6
+    return functions
+
+
+def written(folder):
+    return (folder / "written.txt").read_text().split()
+
+
+def store(folder):
+    return SqliteStore(Path(folder / ".penstock"))
+
+
+def test_show(cli, log):
+    done = cli("state", "a.yaml")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0] == "pipeline  a"
+    assert lines[1].endswith("state.db")
+    assert lines[2] == "lease     free"
+    assert lines[3].startswith("epoch     1, of run ")
+    assert lines[4:] == [
+        "status    finished",
+        "letters   1",
+        "",
+        "source  records  position",
+        "log           4  4",
+    ]
+
+
+def test_show_as_json(cli, log):
+    known = cli("state", "a.yaml", "show", "--json").json
+    assert known["checkpoint"]["positions"] == {"log": 4}
+    assert (known["lease"], known["intent"], known["attempts"]) == (None, None, {})
+
+
+def test_show_what_a_run_that_died_left(cli, log):
+    kept = store(log)
+    now = time.time()
+    generation = kept.lease("a", "elsewhere, process 1, started 2", now, now - 1, lambda _: True)
+    checkpoint = kept.checkpoint("a")
+    changed = replace(
+        checkpoint,
+        generation=generation,
+        finished=False,
+        ended=False,
+        states={"sum": {"total": 12}},
+        marks={"kept": 1234},
+    )
+    kept.save(changed)
+    kept.put_intent(replace(changed, epoch=2))
+    kept.attempt("a", generation, "epoch 2")
+    kept.attempt("a", generation, "batch log:5")
+    kept.attempt("a", generation, "batch log:5")
+    kept.close()
+    lines = cli("state", "a.yaml").out.splitlines()
+    assert lines[2] == "lease          left behind by elsewhere, process 1, started 2"
+    assert lines[4:8] == [
+        "status         cut off; the next run resumes",
+        "intent         epoch 2 is half committed; the next run completes it",
+        "tried 2 times  batch log:5",
+        "tried once     epoch 2",
+    ]
+    assert lines[-3:] == [
+        "node  keeps      size",
+        "sum   state  13 bytes",
+        "kept  mark    4 bytes",
+    ]
+    done = cli("state", "a.yaml", "rewind", "--to-start", "--yes")
+    assert (done.code, done.err) == (
+        2,
+        "a: an epoch is half committed; run the pipeline once, which completes it\n",
+    )
+
+
+def test_show_before_the_first_checkpoint(cli, log):
+    log.write("b.yaml", (log / "a.yaml").read_text())
+    out = cli("state", "b.yaml").out
+    assert "checkpoint  none: the next run begins at the start" in out
+
+
+def test_a_rewound_log_is_read_again(cli, log):
+    assert log.penstock("run", "a.yaml", "-q").code == 0  # nothing new
+    assert written(log) == ["1", "2", "4"]
+    done = cli("state", "a.yaml", "rewind", "--to-start", "--yes")
+    assert (done.code, done.out) == (
+        0,
+        "the next run begins at the start; what was written stays, and may be written again\n",
+    )
+    assert "status    put there by hand" in cli("state", "a.yaml").out
+    log.penstock("run", "a.yaml", "-q")
+    assert written(log) == ["1", "2", "4", "1", "2", "4"]
+
+
+def test_nothing_is_changed_without_a_yes(cli, log):
+    done = log.penstock("state", "a.yaml", "rewind", "--to-start")
+    assert (done.code, done.err) == (
+        2,
+        "penstock: let the next run of a read everything again? nobody is here to answer; add "
+        "--yes\n",
+    )
+    assert store(log).checkpoint("a").positions == {"log": 4}
+
+
+@pytest.mark.parametrize("verb", ["rewind", "import"])
+def test_a_no_changes_nothing(cli, log, verb, monkeypatch, tmp_path):
+    class Terminal:
+        def isatty(self):
+            return True
+
+        def readline(self):
+            return "n\n"
+
+    cli("state", "a.yaml", "export", "kept.json")
+    before = store(log).checkpoint("a")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    file = ["kept.json"] if verb == "import" else []
+    done = cli("state", "a.yaml", verb, *file, "--to-start")
+    assert (done.code, done.out) == (0, "nothing was changed\n")
+    assert store(log).checkpoint("a") == before
+
+
+def test_nothing_is_changed_while_a_run_is_under_way(cli, log):
+    kept = store(log)
+    now = time.time()
+    kept.lease("a", this_process(), now, now + 60, lambda _: True)
+    kept.close()
+    assert f"held by {this_process()}, until " in cli("state", "a.yaml").out
+    done = cli("state", "a.yaml", "rewind", "--to-start", "--yes")
+    assert done.code == 1
+    assert done.err == (
+        f"a: another run is under way ({this_process()}); wait for it, or stop it\n"
+    )
+
+
+def test_exported_state_is_taken_up_elsewhere(cli, log):
+    assert cli("state", "a.yaml", "export", "kept.json").code == 0
+    (log / ".penstock" / "state.db").unlink()
+    log.penstock("run", "a.yaml", "-q", "--set", "log.upto=1")
+    done = cli("state", "a.yaml", "import", "kept.json", "--yes")
+    assert (done.code, done.out) == (0, "the next run goes on from epoch 1 of kept.json\n")
+    assert [one["id"] for one in cli("errors", "a.yaml", "--json").json] == ["log:3@allowed"]
+    log.penstock("run", "a.yaml", "-q", "--set", "log.upto=5")
+    assert written(log) == ["1", "2", "4", "1", "5"]
+
+
+def test_export_to_standard_output_and_not_over_a_file(cli, log):
+    kept = json.loads(cli("state", "a.yaml", "export").out)
+    assert (kept["penstock_state"], kept["pipeline"]) == (1, "a")
+    (log / "kept.json").write_text("mine")
+    done = cli("state", "a.yaml", "export", "kept.json")
+    assert (done.code, done.err) == (
+        2,
+        "kept.json: cannot be written: File exists; choose another file\n",
+    )
+
+
+MAKES = "; `penstock state PIPELINE export FILE` makes one\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("{", "is not JSON: Expecting property name enclosed in double quotes"),
+        ("[]", f"is no exported state{MAKES}"),
+        (
+            {"penstock_state": 2},
+            "was exported by another version of penstock (format 2; this knows 1); use that "
+            "version\n",
+        ),
+        ({"pipeline": "b"}, "is the state of 'b', not of 'a'; choose another file\n"),
+        ({"checkpoint": None}, f"holds no checkpoint{MAKES}"),
+        ({"checkpoint": {}}, "is not complete: "),
+        ({"letters": [{}]}, "is not complete: "),
+    ],
+)
+def test_what_cannot_be_imported_is_refused(cli, log, change, says):
+    kept = json.loads(cli("state", "a.yaml", "export").out)
+    text = change if isinstance(change, str) else json.dumps({**kept, **change})
+    (log / "kept.json").write_text(text)
+    before = store(log).checkpoint("a")
+    done = cli("state", "a.yaml", "import", "kept.json", "--yes")
+    assert done.code == 2
+    assert done.err.startswith(f"kept.json: {says}")
+    assert store(log).checkpoint("a") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["rewind"], "penstock state rewind: only the last checkpoint is kept; add --to-start\n"),
+        (["import"], "penstock state import: which file?; name it\n"),
+        (["import", "gone.json"], "gone.json: cannot be read: No such file or directory; choose"),
+    ],
+)
+def test_what_is_missing(cli, log, arguments, says):
+    done = cli("state", "a.yaml", *arguments)
+    assert done.code == 2
+    assert done.err.startswith(says)
+
+
+def test_whose_state(cli, log):
+    done = cli("state")
+    assert (done.code, done.err) == (2, "penstock state: whose state?; name the pipeline\n")
