@@ -99,8 +99,13 @@ class Pipeline:
             display=display,
         )
 
-    def run(self, *, store: Store | None = None, clock: Clock | None = None) -> Report:
-        """Run once and return the report; raises what ended a run that failed."""
+    def run(
+        self, *, store: Store | None = None, clock: Clock | None = None, restarts: int = 5
+    ) -> Report:
+        """Run once and return the report; raises what ended a run that failed. What may be over
+        soon, as a lost connection, is met by starting again, `restarts` times without progress."""
+        from .supervise import supervise
+
         if store is None and self.state_folder is not None:
             from .stores.sqlite import SqliteStore
 
@@ -108,8 +113,7 @@ class Pipeline:
         store = store or MemoryStore()
         store.open()
         try:
-            run = self.start(store=store, clock=clock)
-            report = run.execute()
+            run, report = supervise(self, store, clock=clock, restarts=restarts)
         finally:
             store.close()
         if run.error is not None:

@@ -35,6 +35,7 @@ __all__ = [
     "options_of",
     "read_options",
     "schema_of",
+    "seconds_of",
     "secrets_of",
     "type_name",
 ]
@@ -71,6 +72,12 @@ _BYTES = _Unit(
 
 Duration = Annotated[float, _DURATION]
 """Seconds; in a file also text such as "30s", "250ms", "1.5h"."""
+
+
+def seconds_of(text: str) -> float:
+    """What a duration as text means; ValueError for one that means nothing."""
+    return _DURATION.parse(text)
+
 
 ByteSize = Annotated[int, _BYTES]
 """Bytes; in a file also text such as "64KiB" or "1MB"."""

@@ -71,6 +71,10 @@ class _Drained(BaseException):
     """Raised by a signal handler to leave a read that blocks."""
 
 
+class _Aborted(BaseException):
+    """Raised by a signal handler to leave an epoch that cannot be finished."""
+
+
 class Run:
     """One execution of a graph: owns positions, failures, counters and checkpoints.
 
@@ -141,7 +145,7 @@ class Run:
         self._keys: list[IndexedKey] = []
         self._opened: list[NodeRun] = []
         self._random: Random | None = None
-        self._reading = False
+        self._reading = self._driven = False
         self._care = Care(self.delivery.attempt)
         self._done: dict[str, int] = {}
         self._begun_at: Mapping[str, int] = {}
@@ -156,13 +160,17 @@ class Run:
             self._open()
             self._recover()
             self.events.run_started(self)
+            self._driven = True
             self.engine.execute(self)
         except Exception as error:
             self.error = error
         except KeyboardInterrupt:
             self.delivery.release()  # somebody wanted this; it says nothing about the records
             raise
+        except _Aborted as reason:
+            self.warnings.append(f"the last epoch was given up, {reason}; it is read again")
         finally:
+            self._driven = False
             close_error = self._close()
             self.delivery.close()
         self.error = self.error or close_error
@@ -189,6 +197,13 @@ class Run:
         self.stopping = reason
         if self._reading:
             raise _Drained
+
+    def abort(self, reason: str) -> None:
+        """Leave the epoch as a crash would: what was written since the last checkpoint is taken
+        back or repeated by the next run. Only for a signal handler, on the thread of `execute`."""
+        self.stopping = reason
+        if self._driven:
+            raise _Aborted(reason)
 
     # ---- what an engine calls -------------------------------------------------------------------
 

@@ -162,6 +162,65 @@ def test_a_second_ctrl_c_stops_at_once(slow):
     assert "penstock: stopped at once" in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_an_epoch_that_cannot_be_finished_within_the_grace_is_given_up(slow, engine):
+    process = slow.begin("run", "stuck.yaml", "--grace", "200ms", "--engine", engine)
+    time.sleep(1.5)  # until the first batch is in the stage that hangs
+    process.send_signal(signal.SIGTERM)
+    err = process.stderr.read()
+    close(process)
+    assert process.wait(30) == 143
+    assert (
+        "warning: the last epoch was given up, it was not finished within 0.2 s; it is read again"
+    ) in err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert "position" not in slow.penstock("state", "stuck.yaml").out
+
+
+def test_a_grace_that_is_no_time(cli, slow):
+    done = cli("run", "slow.yaml", "--grace", "soon")
+    assert done.code == 2
+    assert "argument --grace: must be a duration such as '30s' or '1.5h'" in done.err
+
+
+def test_a_run_is_started_again_after_what_may_be_over_soon(functions):
+    functions.write(
+        "flaky.py",
+        """
+        from pathlib import Path
+        from penstock import Output, TransientError, component
+
+        @component
+        class Flaky(Output):
+            def write(self, batch):
+                tries = Path("tries")
+                count = len(tries.read_text()) if tries.exists() else 0
+                tries.write_text("x" * (count + 1))
+                if count < 5:
+                    raise TransientError("busy")
+        """,
+    )
+    functions.write(
+        "a.yaml",
+        """
+        inputs: {count: {use: "functions:count"}}
+        outputs: {out: {use: "flaky:Flaky"}}
+        pipes: {main: [count, out]}
+        """,
+    )
+    done = functions.penstock("run", "a.yaml")
+    assert done.code == 0
+    assert (
+        "penstock: out at count:1: TransientError: busy; starting again from the last checkpoint in"
+    ) in done.err
+    assert "warning: started again after: out at count:1: TransientError: busy" in done.err
+    (functions / "tries").unlink()
+    done = functions.penstock("run", "a.yaml", "--no-restart")
+    assert (done.code, done.err.splitlines()[-1]) == (1, "out at count:1: TransientError: busy")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes")
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 def test_a_reader_that_leaves_ends_the_run_quietly(functions, engine):

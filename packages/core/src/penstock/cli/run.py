@@ -10,11 +10,13 @@ from typing import Any
 
 from ..errors import EXIT_FAILED
 from ..journal import Report
+from ..options import seconds_of
 from ..runs import Display, Run
+from ..supervise import RESTARTS, supervise
 from . import common_arguments
 from .loading import find_file, load, store_of
 from .showing import print_json
-from .signals import Draining
+from .signals import GRACE, Draining
 
 HELP = "run a pipeline"
 
@@ -33,12 +35,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-seconds", type=float, metavar="N", help="stop after N seconds; the next run goes on"
     )
+    parser.add_argument(
+        "--no-restart",
+        action="store_true",
+        help="do not start again after an error that may be over soon, as a lost connection",
+    )
+    parser.add_argument(
+        "--grace",
+        type=_seconds,
+        default=GRACE,
+        metavar="TIME",
+        help="how long Ctrl-C and SIGTERM let a run finish its epoch (default: 30s)",
+    )
     parser.add_argument("--engine", help="use this engine instead of the file's")
     parser.add_argument(
         "--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show only errors")
     parser.add_argument("--no-color", action="store_true", help="no colours")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(options: Any) -> int:
@@ -50,16 +71,24 @@ def run(options: Any) -> int:
         color = not options.no_color and not os.environ.get("NO_COLOR") and sys.stderr.isatty()
         display = Display(progress=not options.json, color=color)
     try:
-        one = pipeline.start(
-            store=store,
-            display=display,
-            fresh=options.fresh,
-            max_records=options.max_records,
-            max_seconds=options.max_seconds,
-        )
-        one.warnings.extend(pipeline.warnings)
-        with Draining(one) as signals:
-            report = one.execute()
+        with Draining(grace=options.grace) as signals:
+
+            def begins(run: Run) -> None:
+                run.warnings.extend(pipeline.warnings)
+                signals.attend(run)
+
+            one, report = supervise(
+                pipeline,
+                store,
+                display=display,
+                fresh=options.fresh,
+                max_records=options.max_records,
+                max_seconds=options.max_seconds,
+                restarts=0 if options.no_restart else RESTARTS,
+                begins=begins,
+                pauses=lambda sentence: print(f"penstock: {sentence}", file=sys.stderr),
+                stopped=lambda: signals.received is not None,
+            )
     finally:
         store.close()
     return _finish(options, one, report, signals.received)

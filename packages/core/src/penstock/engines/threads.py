@@ -49,6 +49,9 @@ class ThreadsEngine:
             run.drive(threads.batches(), threads.push, threads.settle)
         except _RunOverError:
             pass  # an error on one of the threads got here first; it is raised below
+        except BaseException as error:
+            threads.error = threads.error or error  # the threads need not finish what they do
+            raise
         finally:
             threads.stop()
         threads.raise_error()
