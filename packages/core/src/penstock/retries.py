@@ -12,18 +12,19 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 from .batch import Batch
+from .care import STAY
 from .components import Input
 from .delivery import Pending
 from .graph import Graph, Node
 from .nodes import NodeRun
-from .runs import STAY, Run
+from .runs import Run
 from .store import Checkpoint, DeadLetter, decode_record
 
 if TYPE_CHECKING:
     from .build import Pipeline
     from .store import Store
 
-__all__ = ["MAX_ATTEMPTS", "Chosen", "RetryRun", "choose", "retry"]
+__all__ = ["MAX_ATTEMPTS", "Chosen", "RetryRun", "choose", "complete", "retry"]
 
 MAX_ATTEMPTS = 10
 """How often a record may have failed and still be tried again when nobody says otherwise."""
@@ -106,6 +107,17 @@ def retry(
         config_hash=pipeline.config_hash,
         display=display,
     )
+
+
+def complete(pipeline: Pipeline, store: Store) -> Exception | None:
+    """Do what is left of a run that died while its outputs were being completed: they can be added
+    to only afterwards. What went wrong is returned."""
+    checkpoint = store.checkpoint(pipeline.name)
+    if checkpoint is None or not checkpoint.ended or checkpoint.finished:
+        return None
+    run = pipeline.start(store=store)
+    run.execute()
+    return run.error
 
 
 class _Letters(Input):

@@ -64,7 +64,7 @@ def supervise(
     """
     clock = clock or SystemClock()
     begun = clock.monotonic()
-    chance = random.Random()
+    chance = random.Random().random
     failed = 0
     progressed = False
     notes: list[str] = []

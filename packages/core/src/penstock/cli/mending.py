@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_FAILED, EXIT_LETTERS, EXIT_OK, UsageError
-from ..retries import Chosen, RetryRun, choose, retry
+from ..retries import Chosen, RetryRun, choose, complete, retry
 from ..store import DeadLetter, decode_record
 from .loading import Past, load
 from .showing import plain, print_json
@@ -43,6 +43,9 @@ def retry_letters(past: Past, letters: Sequence[DeadLetter], options: Any) -> in
         mended = _mended(letters, _edited(letters), "what was edited")
     if mended is not None:
         letters = [letter for letter in letters if letter.identity in mended]
+    error = complete(pipeline, past.store) if letters else None
+    if error is not None:
+        raise error
     graph = pipeline.graph()
     chosen = choose(
         letters,

@@ -82,7 +82,7 @@ def _known(past: Past, name: str) -> dict[str, Any]:
 
 
 def _live(holder: tuple[str, float]) -> bool:
-    return holder[1] > time.time() and alive(holder[0])
+    return holder[1] > time.time() and alive(holder[0]) is not False
 
 
 def _as_text(known: Mapping[str, Any]) -> Iterator[str]:
