@@ -569,3 +569,72 @@ def test_what_goes_to_a_device_has_no_mark() -> None:
     writer.write(b"x")
     assert writer.mark() is None
     writer.close()
+
+
+# ---- going on after a run that has finished -----------------------------------------------------
+
+
+def finished(target: Path, closing: bytes = b"") -> Any:
+    writer = FileWriter(target)
+    writer.resume()
+    writer.write(b"one\n")
+    mark = in_json(writer.mark())
+    writer.finish(closing)
+    writer.close()
+    return mark
+
+
+@pytest.mark.parametrize("suffix", ["", *OPENERS])
+def test_a_finished_file_is_added_to_and_its_closing_taken_off(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"out{suffix}"
+    mark = finished(target, b"end\n")
+    writer = FileWriter(target)
+    writer.reopen(mark, b"end\n")
+    writer.write(b"two\n")
+    writer.mark()
+    with OPENERS.get(suffix, open)(target, "rb") as file:
+        assert file.read() == b"one\nend\n"  # until it is finished
+    writer.finish(b"end\n")
+    writer.close()
+    with OPENERS.get(suffix, open)(target, "rb") as file:
+        assert file.read() == b"one\ntwo\nend\n"
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_a_file_that_was_reopened_in_vain_is_as_it_was(target: Path) -> None:
+    mark = finished(target)
+    writer = FileWriter(target)
+    writer.reopen(mark)
+    writer.write(b"two\n")
+    writer.close()
+    assert target.read_bytes() == b"one\n"
+    assert os.listdir(target.parent) == [target.name]
+
+
+@pytest.mark.parametrize("now", [b"one\nmore\n", b"other\n", None])
+def test_a_finished_file_that_is_not_as_it_was_left_is_not_added_to(
+    target: Path, now: bytes | None
+) -> None:
+    mark = finished(target)
+    if now is None:
+        target.unlink()
+    else:
+        target.write_bytes(now)
+    writer = FileWriter(target)
+    with pytest.raises(ConnectError) as error:
+        writer.reopen(mark)
+    writer.close()
+    assert str(error.value) == (
+        f"{target}: is not as the last run left it; put it back as it was, or run the pipeline again"
+    )
+    assert (target.read_bytes() if target.exists() else None) == now
+
+
+def test_a_file_that_is_appended_to_goes_on_at_its_end(target: Path) -> None:
+    target.write_bytes(b"one\nsomebody else\n")
+    writer = FileWriter(target, "append")
+    writer.reopen({"length": 4, "tail": []})
+    writer.write(b"two\n")
+    writer.finish()
+    writer.close()
+    assert target.read_bytes() == b"one\nsomebody else\ntwo\n"

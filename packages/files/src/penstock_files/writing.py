@@ -99,6 +99,36 @@ class FileWriter:
                 self._forget_start()
             self._mark, self._begun = mark, True
 
+    def reopen(self, mark: Mapping[str, Any] | None, closing: bytes = b"") -> None:
+        """Go on after a run that has finished, whose last mark and `closing` are given: the closing
+        is taken off. Until the next mark, the file stays as it is. One that is appended to goes on
+        at its end."""
+        if self._part is None or self._target is None:
+            self.resume()
+            return
+        with self._sentences(ConnectError):
+            if mark is None or not self._is_left(mark, closing):
+                hint = "put it back as it was, or run the pipeline again"
+                raise ConnectError(
+                    "is not as the last run left it", where=str(self.path), hint=hint
+                )
+            self._cut(0)
+            with self._target.open("rb") as file:
+                left: int = mark["length"]
+                while left and (block := file.read(min(left, 1 << 20))):
+                    left -= self._file.write(block)
+            self._begun = True
+
+    def _is_left(self, mark: Mapping[str, Any], closing: bytes) -> bool:
+        """Whether nobody has added anything. What follows the mark in a compressed file is not
+        looked into."""
+        assert self._target is not None
+        if not self._was_put_into_place(mark):
+            return False
+        with self._target.open("rb") as file:
+            file.seek(mark["length"])
+            return self._compressed or file.read(len(closing) + 1) == closing
+
     def write(self, data: bytes) -> None:
         """Add `data` at the end; it is safe from a crash after the next `flush` or `mark`."""
         if not self._begun:
