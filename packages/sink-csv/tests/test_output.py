@@ -514,3 +514,36 @@ def test_any_text_reads_back_as_it_was(
     with path.open(encoding=dialect["encoding"], newline="") as file:
         reading = {name: dialect[name] for name in ("delimiter", "quotechar")}
         assert list(csv.DictReader(file, **reading)) == records
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "after"),
+    [
+        ({}, [{"a": 1}], "a\n1\n2\n"),
+        ({}, [], "a\n2\n"),
+        ({"columns": ["a"]}, [], "a\n2\n"),
+        ({"mode": "append"}, [{"a": 1}], "a\n1\n2\n"),
+        ({"encoding": "utf-16"}, [{"a": 1}], "a\n1\n2\n"),
+        ({"encoding": "utf-16", "columns": ["a"]}, [], "a\n2\n"),
+    ],
+)
+def test_records_are_added_to_what_a_finished_run_has_written(
+    path: Path, options: Any, before: list[Any], after: str
+) -> None:
+    output = CsvOutput(path=path, **options)
+    output.open(Context("out"))
+    output.resume(None, 0)
+    output.write(Batch(before))
+    mark = output.prepare(1)
+    output.finish()
+    output.close()
+    alone = path.read_bytes()
+    for records in ([], [{"a": 2}]):
+        assert path.read_bytes() == alone
+        output = CsvOutput(path=path, **options)
+        output.open(Context("out"))
+        output.reopen(mark, 1)
+        output.write(Batch(records))
+        output.finish()
+        output.close()
+    assert path.read_text(options.get("encoding", "utf-8")) == after

@@ -371,3 +371,35 @@ def test_the_text_is_what_the_standard_library_would_read(
     assert lines.pop() == ""
     assert [json.loads(line) for line in lines] == list(filter(strict, records))
     assert len(failures) == len(records) - len(lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "after"),
+    [
+        ({}, [{"a": 1}], '{"a":1}\n{"a":2}\n'),
+        ({}, [], '{"a":2}\n'),
+        ({"mode": "append"}, [{"a": 1}], '{"a":1}\n{"a":2}\n'),
+        ({"format": "array"}, [{"a": 1}], '[\n{"a":1},\n{"a":2}\n]\n'),
+        ({"format": "array"}, [], '[\n{"a":2}\n]\n'),
+    ],
+)
+def test_records_are_added_to_what_a_finished_run_has_written(
+    path: Path, options: Any, before: list[Any], after: str
+) -> None:
+    output = JsonOutput(path=path, **options)
+    output.open(Context("out"))
+    output.resume(None, 0)
+    output.write(Batch(before))
+    mark = output.prepare(1)
+    output.finish()
+    output.close()
+    alone = path.read_bytes()
+    for records in ([], [{"a": 2}]):
+        assert path.read_bytes() == alone
+        output = JsonOutput(path=path, **options)
+        output.open(Context("out"))
+        output.reopen(mark, 1)
+        output.write(Batch(records))
+        output.finish()
+        output.close()
+    assert path.read_text(options.get("encoding", "utf-8")) == after

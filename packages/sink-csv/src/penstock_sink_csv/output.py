@@ -112,11 +112,24 @@ class CsvOutput(Output):
     def resume(self, mark: Any, epoch: int) -> None:
         self._writer.resume(mark)
         if mark is not None:
-            self._encoder.setstate(mark["encoder"])
-            if mark["columns"] is not None:
-                self._table = self._made_table(mark["columns"])
+            self._take_up(mark)
         elif self._writer.length:
             self._go_on()
+
+    def _take_up(self, mark: Any) -> None:
+        self._encoder.setstate(mark["encoder"])
+        if mark["columns"] is not None:
+            self._table = self._made_table(mark["columns"])
+
+    def reopen(self, mark: Any, epoch: int) -> None:
+        if self.mode == "append":
+            self.resume(None, epoch)
+            return
+        if mark is not None:
+            self._take_up(mark)
+        state = self._encoder.getstate()
+        self._writer.reopen(mark, self._closing())
+        self._encoder.setstate(state)  # the end is still to come
 
     def write(self, batch: Batch) -> Sequence[Failure]:
         if self._table is None:
@@ -145,10 +158,13 @@ class CsvOutput(Output):
         return {**mark, "columns": columns, "encoder": self._encoder.getstate()}
 
     def finish(self) -> None:
+        self._writer.finish(self._closing())
+
+    def _closing(self) -> bytes:
         header = b""
         if self._table is None and self.columns:
             header = self._header_line(self.columns)
-        self._writer.finish(header + self._encoder.encode("", True))
+        return header + self._encoder.encode("", True)
 
     def close(self) -> None:
         if hasattr(self, "_writer"):  # it could be opened

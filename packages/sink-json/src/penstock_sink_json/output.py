@@ -74,19 +74,25 @@ class JsonOutput(Output):
         self._writer.resume(mark)
         self._first = mark is None or mark["first"]
 
+    def reopen(self, mark: Any, epoch: int) -> None:
+        self._first = self.mode == "append" or mark is None or mark["first"]
+        self._writer.reopen(mark, self._closing())
+
     def prepare(self, epoch: int) -> Any:
         mark = self._writer.mark()
         return mark and {**mark, "first": self._first}
 
     def finish(self) -> None:
-        if self.format == "array":
-            self._writer.finish(b"[]\n" if self._first else b"\n]\n")
-        else:
-            self._writer.finish()
+        self._writer.finish(self._closing())
 
     def close(self) -> None:
         if hasattr(self, "_writer"):  # it could be opened
             self._writer.close()
+
+    def _closing(self) -> bytes:
+        if self.format == "lines":
+            return b""
+        return b"[]\n" if self._first else b"\n]\n"
 
     def _put(self, text: bytes) -> None:
         writer = self._writer
