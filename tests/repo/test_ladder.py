@@ -18,8 +18,9 @@ errors      batch
 options     spec        store       schedule        events      journal     holder
 components  broker      spool       care            promises
 graph       combine     steps       hookspecs
-failures    spooling    nodes       delivery    runs       known           placeholders    plugins     dialect
-native      syntaxes    stores      engines     printing        build
+failures    spooling    nodes       delivery    runs        supervise
+known       placeholders            plugins     dialect
+native      syntaxes    stores      engines     retries     tracing     printing    build
 cli         testing
 builtin     __init__    __main__
 """

@@ -138,7 +138,7 @@ BAD = {
     "a wrong step": {**document(a="mine:f"), "pipes": {"main": [{"blend": "a"}]}},
     "a wrong engine": {**document(a="mine:f"), "engine": "thread"},
     "a wrong version": {**document(a="mine:f"), "version": 2},
-    "a wrong epoch": {**document(a="mine:f"), "epoch": {"bytes": 1}},
+    "a wrong epoch": {**document(a="mine:f"), "epoch": {"minutes": 1}},
     "an inspector that is optional": {
         **document(a="mine:f"),
         "inspectors": {"i": {"use": "sane", "optional": True}},

@@ -87,6 +87,7 @@ class SqliteStore(Store):
                 self.path.parent.mkdir(exist_ok=True)  # another run may begin at the same time
                 # The folder holds data, so it stays out of a repository by itself.
                 (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+                _sync(self.path.parent.parent)  # or a power cut may take the folder away again
             connection = sqlite3.connect(
                 self.path, timeout=30, isolation_level=None, check_same_thread=False
             )
@@ -319,6 +320,16 @@ class SqliteStore(Store):
             (key, pipeline, pipeline),
         )
         return [IndexedKey(*row) for row in rows]
+
+
+def _sync(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _fence(connection: sqlite3.Connection, pipeline: str, generation: int) -> None:
