@@ -541,3 +541,18 @@ def test_an_epoch_ends_after_so_many_bytes(start: EngineRun) -> None:
 
     assert report.epochs == 4
     assert report.balance.written == 100
+
+
+def test_every_failing_result_of_one_record_is_a_letter(start: EngineRun) -> None:
+    class Refuse(Transformer):
+        def transform(self, record: int) -> int:
+            raise ValueError("no")
+
+    store = MemoryStore()
+    source = ListInput(values=[3] * 2 + [0] * 98)
+    report = start(source, Repeat(), Refuse(), ListOutput(), store=store).execute()
+
+    assert report.balance.dead == 6
+    assert [(one.ordinal, one.part) for one in store.letters()] == [
+        (ordinal, part) for ordinal in (1, 2) for part in (0, 1, 2)
+    ]

@@ -70,6 +70,9 @@ class Failures:
         self._keep = keep
         self._pending: list[DeadLetter] = []
         self._lock = Lock()
+        self.reserved: set[tuple[str, str, int, str, int]] = set()
+        """The identities of letters that this run must not overwrite."""
+        self._parts: dict[tuple[str, str, int], int] = {}
         self._total_before = self._read_before = 0
 
     def set_aside(self, node: NodeRun, source: str, failures: Iterable[Failure]) -> None:
@@ -106,6 +109,7 @@ class Failures:
     def begin_epoch(self, read: int) -> None:
         """The breaker looks at one epoch at a time; `read` is what the run has read so far."""
         self._total_before, self._read_before = self.total, read
+        self._parts.clear()
 
     def check_breaker(self, read: int, *, final: bool = False) -> None:
         """Stop a run in which most records fail: a wrong column name must not turn a whole file
@@ -155,4 +159,15 @@ class Failures:
             attempts=getattr(failure.error, "attempts", 1),
             first=now,
             last=now,
+            part=self._part(node, source, failure.ordinal),
         )
+
+    def _part(self, node: NodeRun, source: str, ordinal: int) -> int:
+        """Which of the results of one source record this is, among those that failed at the node.
+        They fail in one epoch and always in the same order, so a repeat counts them the same."""
+        place = (node.name, source, ordinal)
+        part = self._parts.get(place, 0)
+        while (self.pipeline, source, ordinal, node.name, part) in self.reserved:
+            part += 1
+        self._parts[place] = part + 1
+        return part

@@ -45,7 +45,7 @@ def choose(
     graph: Graph,
     checkpoint: Checkpoint | None,
     *,
-    mended: Mapping[tuple[str, str, int, str], str] | None = None,
+    mended: Mapping[tuple[str, str, int, str, int], str] | None = None,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> Chosen:
     """Sort out which letters can be tried again. `mended` holds new records by the letters'
@@ -124,7 +124,8 @@ class _Letters(Input):
     """Reads the letters of one node, as the records that entered it."""
 
     def __init__(self, letters: Sequence[DeadLetter]) -> None:
-        self.letters = sorted(letters, key=lambda letter: (letter.source, letter.ordinal))
+        self.letters = sorted(letters, key=lambda letter: letter.identity)
+        self.given = 0
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         for source, group in groupby(self.letters, lambda letter: letter.source):
@@ -176,7 +177,7 @@ class RetryRun(Run):
         super().__init__(*given, **options)
         self.failures.breaker = False
         self.mended = 0
-        self._letters = {(one.node, one.source, one.ordinal): one for one in letters}
+        self._letters = list(letters)
         self._entered: list[DeadLetter] = []
         self._before = Checkpoint("", "", 0)
         self._counts: dict[str, dict[str, int]] = {}
@@ -219,6 +220,8 @@ class RetryRun(Run):
         for node in self.inputs:
             letters = cast(_Letters, node.component)
             letters.letters = [one for one in letters.letters if one.identity in still_open]
+            still_open.difference_update(one.identity for one in letters.letters)
+        self.failures.reserved = still_open
 
     def _warn_of_held(self) -> None:
         for node in self.stages:
@@ -229,10 +232,9 @@ class RetryRun(Run):
                 )
 
     def _push_batch(self, node: NodeRun, batch: Batch, push: Any) -> None:
-        entered = node.name.removeprefix(_entry(""))
-        self._entered.extend(
-            self._letters[entered, batch.source, ordinal] for ordinal in batch.ordinals
-        )
+        letters = cast(_Letters, node.component)  # its records come in the order of its letters
+        first, letters.given = letters.given, letters.given + len(batch.records)
+        self._entered.extend(letters.letters[first : letters.given])
         super()._push_batch(node, batch, push)
 
     def _end(self, node: NodeRun, push: Any, settle: Any) -> None:
@@ -277,7 +279,7 @@ class RetryRun(Run):
     def _summed(self) -> dict[str, dict[str, int]]:
         summed = {name: dict(counts) for name, counts in self._counts.items()}
         for name, node in self.nodes.items():
-            if name not in map(_entry, {letter.node for letter in self._letters.values()}):
+            if name not in map(_entry, {letter.node for letter in self._letters}):
                 _add(summed.setdefault(name, {}), **node.counts())
         return summed
 

@@ -37,7 +37,8 @@ Alive = Callable[[str], "bool | None"]
 class DeadLetter:
     """A record that was set aside, and everything needed to understand it and to try again.
 
-    (`pipeline`, `source`, `ordinal`, `node`) identifies it: writing it again replaces it.
+    (`pipeline`, `source`, `ordinal`, `node`, `part`) identifies it: writing it again replaces it.
+    `part` tells several results of one source record apart that failed at the same node.
     `record` is the record as it entered `node`, in the JSON of `encode_record`. `first` and `last`
     are seconds since the epoch.
     """
@@ -56,10 +57,11 @@ class DeadLetter:
     attempts: int = 1
     first: float = 0.0
     last: float = 0.0
+    part: int = 0
 
     @property
-    def identity(self) -> tuple[str, str, int, str]:
-        return (self.pipeline, self.source, self.ordinal, self.node)
+    def identity(self) -> tuple[str, str, int, str, int]:
+        return (self.pipeline, self.source, self.ordinal, self.node, self.part)
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ class MemoryStore(Store):
 
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = limit
-        self._letters: dict[tuple[str, str, int, str], DeadLetter] = {}
+        self._letters: dict[tuple[str, str, int, str, int], DeadLetter] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
         self._intents: dict[str, Checkpoint] = {}
         self._attempts: dict[tuple[str, str], int] = {}

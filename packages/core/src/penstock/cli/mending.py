@@ -21,7 +21,7 @@ from .signals import Draining
 
 __all__ = ["name_of", "retry_letters"]
 
-Mended = Mapping[tuple[str, str, int, str], str]
+Mended = Mapping[tuple[str, str, int, str, int], str]
 
 
 def name_of(letter: DeadLetter) -> str:

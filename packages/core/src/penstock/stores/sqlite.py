@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS letters (
     error TEXT NOT NULL, message TEXT NOT NULL, record TEXT NOT NULL, run_id TEXT NOT NULL,
     plugin TEXT NOT NULL, version TEXT NOT NULL, config_hash TEXT NOT NULL,
     attempts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
-    PRIMARY KEY (pipeline, source, ordinal, node));
+    part INTEGER NOT NULL, PRIMARY KEY (pipeline, source, ordinal, node, part));
 CREATE INDEX IF NOT EXISTS letters_by_run ON letters (run_id);
 CREATE TABLE IF NOT EXISTS reports (
     run_id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, started REAL NOT NULL, report TEXT NOT NULL);
@@ -61,8 +61,8 @@ CREATE INDEX IF NOT EXISTS record_keys_by_key ON record_keys (key);
 
 # The columns stand in the order of the fields of DeadLetter.
 _PUT_LETTER = """
-INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (pipeline, source, ordinal, node) DO UPDATE SET
+INSERT INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (pipeline, source, ordinal, node, part) DO UPDATE SET
     error = excluded.error, message = excluded.message, record = excluded.record,
     run_id = excluded.run_id, plugin = excluded.plugin, version = excluded.version,
     config_hash = excluded.config_hash, last = max(letters.last, excluded.last),
@@ -276,7 +276,7 @@ class SqliteStore(Store):
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
         rows = self._rows(
             "SELECT * FROM letters WHERE (? IS NULL OR pipeline = ?) "
-            "AND (? IS NULL OR run_id = ?) ORDER BY pipeline, source, ordinal, node",
+            "AND (? IS NULL OR run_id = ?) ORDER BY pipeline, source, ordinal, node, part",
             (pipeline, pipeline, run_id, run_id),
         )
         return [DeadLetter(*row) for row in rows]
@@ -349,7 +349,8 @@ def _keep(
 
 def _drop(connection: sqlite3.Connection, letters: Iterable[DeadLetter]) -> int:
     done = connection.executemany(
-        "DELETE FROM letters WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ?",
+        "DELETE FROM letters "
+        "WHERE pipeline = ? AND source = ? AND ordinal = ? AND node = ? AND part = ?",
         [letter.identity for letter in letters],
     )
     return done.rowcount
