@@ -26,7 +26,8 @@ Mended = Mapping[tuple[str, str, int, str, int], str]
 
 def name_of(letter: DeadLetter) -> str:
     """What a person calls a letter: "orders:17@tidy"."""
-    return f"{letter.source}:{letter.ordinal}@{letter.node}"
+    part = f"#{letter.part}" if letter.part else ""  # one of several results of one record
+    return f"{letter.source}:{letter.ordinal}@{letter.node}{part}"
 
 
 def retry_letters(past: Past, letters: Sequence[DeadLetter], options: Any) -> int:
