@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -189,3 +189,40 @@ def test_the_schema_agrees_with_the_validation() -> None:
     for bad in ({}, {"path": "x", "pth": 1}, {"path": "x", "flag": 3}, {"path": "x", "mode": "m"}):
         assert list(validator.iter_errors(bad)), bad
     assert schema["properties"]["wait"]["description"] == "How long."
+
+
+# ---- text that names a file ---------------------------------------------------------------------
+
+
+class AtBase:
+    """A note that puts a name behind a folder."""
+
+    def place(self, value: str, base: Path) -> str:
+        if "?" in value:
+            raise ValueError("must be a name without '?'")
+        return f"{base}#{value}"
+
+
+@component
+class Placed:
+    name: Annotated[str, AtBase()] = option(help="A name.")
+    more: list[Annotated[str, AtBase()]] = option(help="Names.", default=[])
+
+
+def test_the_note_of_a_type_places_a_value_at_the_base() -> None:
+    given = {"name": "a", "more": ["b", "c"]}
+    placed = {"name": "/base#a", "more": ["/base#b", "/base#c"]}
+
+    assert read_options(Placed, given, Path("/base")) == (placed, [])
+    assert read_options(Placed, given) == (given, [])
+    assert Placed(name="a").name == "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [("a?", "name: must be a name without '?', got 'a?'"), (5, "name: must be text, got 5")],
+)
+def test_a_value_that_cannot_be_placed_is_a_problem(given: Any, message: str) -> None:
+    _, [problem] = read_options(Placed, {"name": given}, Path("/base"))
+
+    assert str(problem).startswith(message)

@@ -180,8 +180,10 @@ def read_options(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Convert and check a mapping of options for `cls`; every problem is found at once.
 
-    Relative paths are taken from `base`. The `path` of a problem is the option's name, with dots
-    and indices where it lies deeper.
+    Relative paths are taken from `base`. So is other text that names a file, as a URL may: a note
+    of an `Annotated` type with a method `place(value, base)` is asked for the value to use, and
+    raises ValueError with what the value must be. The `path` of a problem is the option's name,
+    with dots and indices where it lies deeper.
     """
     declared = options_of(cls)
     problems: list[Problem] = []
@@ -348,6 +350,10 @@ _PLAIN: dict[Any, Callable[[Any, Path | None], Any]] = {
 
 def _convert_unit(kind: Any, value: Any, base: Path | None) -> Any:
     plain, *notes = typing.get_args(kind)
+    if base is not None:
+        for note in notes:
+            if hasattr(note, "place"):
+                value = note.place(_convert(plain, value, base), base)
     unit = next((note for note in notes if isinstance(note, _Unit)), None)
     if unit is None:
         return _convert(plain, value, base)
