@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock import component, option
+from penstock.options import read_options
 from penstock_sql.urls import (
+    Url,
     check_url,
     dialect_of,
     shown,
@@ -72,3 +75,54 @@ def test_a_driver_is_named_where_none_is():
 )
 def test_the_file_of_a_database(url, file):
     assert sqlite_file(url) == file
+
+
+# ---- relative paths -----------------------------------------------------------------------------
+
+
+@component
+class Component:
+    url: Url = option(help="Database.", secret=True, check=check_url)
+
+
+@pytest.mark.parametrize(
+    ("url", "placed"),
+    [
+        ("sqlite:///shop.db", "sqlite:////shop/pipelines/shop.db"),
+        ("sqlite:///../data/shop.db", "sqlite:////shop/pipelines/../data/shop.db"),
+        (
+            "sqlite+pysqlite:///a b%.db?timeout=3",
+            "sqlite+pysqlite:////shop/pipelines/a b%.db?timeout=3",
+        ),
+        ("sqlite:////var/shop.db", "sqlite:////var/shop.db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("mariadb://user:word@host/db?x=1", "mariadb://user:word@host/db?x=1"),
+    ],
+)
+def test_a_relative_path_begins_at_the_pipeline_file(url, placed):
+    values, problems = read_options(Component, {"url": url}, Path("/shop/pipelines"))
+    assert (values, problems) == ({"url": placed}, [])
+    assert read_options(Component, {"url": placed}, Path("/another")) == (values, [])
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values, _ = read_options(Component, {"url": "sqlite:///~/shop.db"}, Path("/shop"))
+    assert values["url"] == f"sqlite:///{tmp_path}/shop.db"
+
+
+def test_a_component_made_in_python_keeps_its_path():
+    assert Component(url="sqlite:///shop.db").url == "sqlite:///shop.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "message"),
+    [
+        ("shop.db", "/shop", "must begin with sqlite://"),
+        ("sqlite:///", "/shop", "must name a file, as in 'sqlite:///shop.db'"),
+        ("sqlite:///shop.db", "/a?b", "must not begin at folder '/a?b': a URL cannot hold its '?'"),
+    ],
+)
+def test_a_url_that_cannot_be_placed(url, base, message):
+    _, [problem] = read_options(Component, {"url": url}, Path(base))
+    assert str(problem).startswith(f"url: {message}")

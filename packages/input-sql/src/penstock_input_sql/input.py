@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock import Batch, ConnectError, Context, Input, Rows, RunError, component, option
 from penstock.store import decode_record, encode_record
-from penstock_sql.urls import check_url
+from penstock_sql.urls import Url, check_url
 
 if TYPE_CHECKING:
     from .pages import Pages
@@ -27,7 +27,7 @@ def _positive(value: int) -> None:
 class SqlInput(Input):
     """Read the rows of a table or a query of a SQL database."""
 
-    url: str = option(
+    url: Url = option(
         help="Database, as in 'sqlite:///shop.db' or 'postgresql://user:password@host/database'.",
         secret=True,
         check=check_url,

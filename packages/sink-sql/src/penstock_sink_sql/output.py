@@ -16,7 +16,7 @@ from penstock import (
     component,
     option,
 )
-from penstock_sql.urls import check_url, shown, sqlite_file
+from penstock_sql.urls import Url, check_url, shown, sqlite_file
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -40,7 +40,7 @@ def _not_empty(value: str) -> None:
 class SqlOutput(TransactionalOutput):
     """Write records to a table of a SQL database, each epoch in one transaction."""
 
-    url: str = option(
+    url: Url = option(
         help="Database, as in 'sqlite:///shop.db' or 'postgresql://user:password@host/database'.",
         secret=True,
         check=check_url,

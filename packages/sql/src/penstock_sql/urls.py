@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
-__all__ = ["check_url", "dialect_of", "shown", "sqlite_file", "with_driver"]
+__all__ = ["Url", "check_url", "dialect_of", "shown", "sqlite_file", "with_driver"]
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -17,6 +18,25 @@ _DRIVERS = {
 _SCHEME = re.compile(r"(?P<dialect>[a-z]+)(\+(?P<driver>\w+))?://(?P<rest>.*)", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]*)(?=@)")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&][^=&]*(?:password|passwd|secret|token)[^=&]*=)[^&]*")
+
+
+class _AtFile:
+    """Marks text whose relative SQLite path begins at the pipeline file's folder."""
+
+    def place(self, url: str, base: Path) -> str:
+        file = sqlite_file(url)
+        scheme, _, rest = url.partition("://")
+        if file is None or not rest.startswith("/"):  # a server's, or what check_url refuses
+            return url
+        placed = base / file.expanduser()
+        if "?" in str(placed):
+            raise ValueError(f"must not begin at folder {str(base)!r}: a URL cannot hold its '?'")
+        _, mark, parameters = rest.partition("?")
+        return f"{scheme}:///{placed.as_posix()}{mark}{parameters}"
+
+
+Url = Annotated[str, _AtFile()]
+"""The type of a `url` option; `check_url` is its check."""
 
 
 def check_url(url: str) -> None:
