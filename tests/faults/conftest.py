@@ -7,11 +7,20 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from databases import place, postgres, sqlite
+from databases import mariadb, place, postgres, sqlite
 from faults.killing import Launcher
-from servers import postgresql
+from servers import mariadb_server, postgresql
 
-__all__ = ["launcher", "long", "place", "postgres", "postgresql", "sqlite"]
+__all__ = [
+    "launcher",
+    "long",
+    "mariadb",
+    "mariadb_server",
+    "place",
+    "postgres",
+    "postgresql",
+    "sqlite",
+]
 
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["PostgreSQL", "free_port", "missing", "require"]
+__all__ = ["MariaDB", "PostgreSQL", "free_port", "missing", "require"]
 
 
 def free_port() -> int:
@@ -143,6 +143,125 @@ class PostgreSQL:
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stderr}")
+
+
+class MariaDB:
+    """A MariaDB of our own: trusting, loopback only, gone when it is stopped."""
+
+    def __init__(self, port: int | None = None) -> None:
+        folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+        program = shutil.which("mariadbd", path=folders)
+        missing("MariaDB", Path(program) if program else None)
+        assert program is not None
+        self.program = program
+        self.port = port or free_port()
+        self.who = _as_user("mysql")
+        self.folder = Path(tempfile.mkdtemp(prefix="penstock-mariadb-"))
+        if self.who:
+            os.chown(self.folder, self.who["user"], self.who["group"])
+        self.process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+
+    def make(self) -> None:
+        """Make the files of the server; once."""
+        done = subprocess.run(
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                f"--datadir={self.folder}/data",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--skip-name-resolve",
+                "--innodb-log-file-size=8M",
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.who,
+        )
+        if done.returncode:
+            raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
+
+    def start(self) -> None:
+        settings = {
+            "datadir": self.folder / "data",
+            "socket": self.folder / "socket",
+            "pid-file": self.folder / "pid",
+            "port": self.port,
+            "bind-address": "127.0.0.1",
+            "skip-name-resolve": 1,
+            "innodb-log-file-size": "8M",
+            "innodb-buffer-pool-size": "64M",
+            "innodb-flush-log-at-trx-commit": 2,  # a killed process loses nothing by it
+            "max-connections": 50,
+        }
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [self.program, "--no-defaults", *options],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **self.who,
+            )
+        end = time.monotonic() + 60
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"MariaDB did not start:\n{self.log()}")
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        """It greets whoever connects once it serves."""
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as greeted:
+                return bool(greeted.recv(1))
+        return False
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop: SIGTERM takes back what is not committed, SIGKILL is a crash."""
+        process, self.process = self.process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(how)
+            process.wait(timeout=30)
+
+    def remove(self) -> None:
+        self.stop(signal.SIGKILL)  # nothing in it is wanted any more
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-3000:]
+
+    def url(self, database: str = "mysql", port: int | None = None) -> str:
+        return f"mariadb://root@127.0.0.1:{port or self.port}/{database}"
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a new, empty database."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._do(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self._do(f"DROP DATABASE {name}")
+
+    def _do(self, statement: str) -> None:
+        from penstock_sql.database import Database
+
+        with Database(self.url()).transaction() as connection:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDB]:
+    """A running MariaDB, one for all tests of a worker."""
+    server = MariaDB()
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The databases of these tests."""
 
-from databases import place, postgres, sqlite
-from servers import postgresql
+from databases import mariadb, place, postgres, server, sqlite
+from servers import mariadb_server, postgresql
 
-__all__ = ["place", "postgres", "postgresql", "sqlite"]
+__all__ = ["mariadb", "mariadb_server", "place", "postgres", "postgresql", "server", "sqlite"]
