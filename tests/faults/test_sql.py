@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from databases import Place
-from servers import PostgreSQL
+from servers import MariaDB, PostgreSQL
 from sqlfaults import LostReplies, Outcome, Runner, Tally, judge, make, payload
 
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
@@ -123,7 +123,7 @@ def run_to_the_end(run: Callable[[], Outcome], tries: int = 200) -> int:
 
 
 def lose_replies(
-    runner: Runner, place: Place, server: PostgreSQL, folder: Path, runs: int, naive: bool
+    runner: Runner, place: Place, server: PostgreSQL | MariaDB, folder: Path, runs: int, naive: bool
 ) -> tuple[int, Tally]:
     lost, total = 0, Tally()
     for number in range(1, runs + 1):
@@ -139,11 +139,15 @@ def lose_replies(
     return lost, total
 
 
+@pytest.mark.parametrize(
+    ("system", "server"), [("postgres", "postgresql"), ("mariadb", "mariadb_server")]
+)
 def test_a_lost_reply_is_looked_up(
-    runner: Runner, postgres: Place, postgresql: PostgreSQL, tmp_path: Path
+    request: pytest.FixtureRequest, runner: Runner, system: str, server: str, tmp_path: Path
 ) -> None:
     runs = 20 if LONG else 4
-    lost, total = lose_replies(runner, postgres, postgresql, tmp_path, runs, False)
+    place, machine = request.getfixturevalue(system), request.getfixturevalue(server)
+    lost, total = lose_replies(runner, place, machine, tmp_path, runs, False)
     print(f"{runs} runs, {lost} replies lost: {total}")
     assert lost >= runs
     assert total == Tally()
@@ -160,11 +164,21 @@ def test_lost_replies_catch_a_position_that_is_kept_apart(
 # ---- servers that go away -----------------------------------------------------------------------
 
 
-def test_a_server_that_is_restarted_under_load(runner: Runner, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("system", "by_hand", "crash"),
+    [(PostgreSQL, signal.SIGINT, signal.SIGQUIT), (MariaDB, signal.SIGTERM, signal.SIGKILL)],
+)
+def test_a_server_that_is_restarted_under_load(
+    runner: Runner,
+    tmp_path: Path,
+    system: type[PostgreSQL] | type[MariaDB],
+    by_hand: signal.Signals,
+    crash: signal.Signals,
+) -> None:
     """Stopped as by an administrator and as by a crash, in turns."""
     restarts = 10 if LONG else 3
     chance = random.Random(1)
-    server = PostgreSQL()
+    server = system()
     try:
         server.make()
         server.start()
@@ -182,7 +196,7 @@ def test_a_server_that_is_restarted_under_load(runner: Runner, tmp_path: Path) -
                 run.start()
                 if done < restarts:
                     time.sleep(chance.uniform(0.1, 0.9) * whole)
-                    server.stop(signal.SIGQUIT if done % 2 else signal.SIGINT)
+                    server.stop(crash if done % 2 else by_hand)
                     run.join()
                     server.start()
                     done += 1
@@ -202,7 +216,11 @@ def nobody_may_write(place: Place) -> Iterator[None]:
     """Runs may look where they are, and then wait until all of them have."""
     with place.database.connect() as connection, connection.begin():
         lock = "LOCK TABLE penstock_checkpoints IN EXCLUSIVE MODE"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if place.dialect == "sqlite" else lock)
+        if place.dialect == "sqlite":
+            lock = "BEGIN IMMEDIATE"
+        elif place.dialect == "mariadb":
+            lock = "SELECT * FROM penstock_checkpoints FOR UPDATE"  # and every gap between rows
+        connection.exec_driver_sql(lock)
         yield
         time.sleep(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -64,16 +65,16 @@ def test_some_columns(place):
 
 def test_a_query(place):
     fill(place)
-    query = "SELECT id * 2 AS double, '10:30 is 50% :name' AS text FROM t WHERE id <= 3 -- some;"
-    records, _ = read(place, query=query, order_by=["double"], batch_size=2)
-    assert records == [{"double": n, "text": "10:30 is 50% :name"} for n in (2, 4, 6)]
+    query = "SELECT id * 2 AS twice, '10:30 is 50% :name' AS text FROM t WHERE id <= 3 -- some;"
+    records, _ = read(place, query=query, order_by=["twice"], batch_size=2)
+    assert records == [{"twice": n, "text": "10:30 is 50% :name"} for n in (2, 4, 6)]
 
 
 def test_a_composite_key_and_strange_names(place):
-    place.do(
-        'CREATE TABLE "my t" ("a b" INTEGER, "select" VARCHAR(9), "50%" INTEGER, PRIMARY KEY ("a b", "select"))'
-    )
-    place.do(*(f"""INSERT INTO "my t" VALUES ({n // 3}, 'x{n % 3}', {n})""" for n in range(9)))
+    table, a, b, c = map(place.database.quoted, ("my t", "a b", "select", "50%"))
+    columns = f"{a} INTEGER, {b} VARCHAR(9), {c} INTEGER".replace("%%", "%")
+    place.do(f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({a}, {b}))")
+    place.do(*(f"""INSERT INTO {table} VALUES ({n // 3}, 'x{n % 3}', {n})""" for n in range(9)))
     records, _ = read(place, table="my t", batch_size=2)
     assert [record["50%"] for record in records] == list(range(9))
 
@@ -126,6 +127,50 @@ def test_postgresql_values_are_what_the_driver_gives(postgres):
     assert record["a"] == [1, 2]
     assert record["d"] == dt.date(2026, 1, 31)
     assert str(record["n"]) == "1.10"
+
+
+def test_mariadb_values_are_what_their_column_says(mariadb):
+    mariadb.do(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, d DATE, h TIME, b BOOLEAN, j JSON, n DECIMAL(9,2))",
+        "INSERT INTO t VALUES (1, '2026-01-31', '08:30:00', 1, '{\"a\": 1}', 1.10)",
+        "INSERT INTO t VALUES (2, NULL, '-30:00:00', 7, NULL, NULL)",
+    )
+    first, second = read(mariadb)[0]
+    assert first == {
+        "id": 1,
+        "d": dt.date(2026, 1, 31),
+        "h": dt.time(8, 30),
+        "b": True,
+        "j": {"a": 1},
+        "n": Decimal("1.10"),
+    }
+    assert first["b"] is True
+    assert (second["h"], second["b"]) == (-dt.timedelta(hours=30), 7)
+
+
+CASELESS = {
+    "sqlite": "VARCHAR(9) COLLATE NOCASE",
+    "postgres": "VARCHAR(9) COLLATE caseless",
+    "mariadb": "VARCHAR(9) COLLATE latin1_general_ci",
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+@pytest.mark.parametrize("system", CASELESS)
+def test_texts_that_the_database_takes_for_equal_are_not_cut(request, system, batch_size):
+    place = request.getfixturevalue(system)
+    if system == "postgres":
+        place.do(
+            "CREATE COLLATION caseless "
+            "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    place.do(f"CREATE TABLE t (k {CASELESS[system]}, n INTEGER)")
+    place.do(*(f"INSERT INTO t VALUES ('{k}', {n})" for n, k in enumerate("abBBbAcaC")))
+    records, found = read(place, order_by=["k"], batch_size=batch_size)
+    assert sorted(record["n"] for record in records) == list(range(9))
+    for index, (_, batch) in enumerate(found):
+        rest, _ = read(place, batch.resume, order_by=["k"], batch_size=batch_size)
+        assert len(rest) == sum(len(records) for records, _ in found[index + 1 :])
 
 
 # ---- resuming -----------------------------------------------------------------------------------
@@ -260,13 +305,13 @@ def test_a_function_that_writes_is_refused(postgres):
     assert len(postgres.rows()) == 10
 
 
-def test_a_run_sees_postgresql_as_it_was_at_its_beginning(postgres):
-    fill(postgres)
-    source = SqlInput(url=postgres.url, table="t", batch_size=4)
+def test_a_run_sees_a_server_as_it_was_at_its_beginning(server):
+    fill(server)
+    source = SqlInput(url=server.url, table="t", batch_size=4)
     source.open(Context("in"))
     reading = source.read({})
     first = next(reading)
-    postgres.do("DELETE FROM t WHERE id = 9", "INSERT INTO t VALUES (11, 'late')")
+    server.do("DELETE FROM t WHERE id = 9", "INSERT INTO t VALUES (11, 'late')")
     rest = [record for batch in reading for record in batch.records]
     source.close()
     assert [*first.records, *rest] == WHOLE
@@ -284,17 +329,14 @@ def test_others_may_write_between_pages_of_sqlite(sqlite):
     assert [*first.records, *rest] == [*WHOLE, {"id": 11, "name": "late"}]
 
 
-def test_a_lost_connection_is_made_again(postgres):
-    fill(postgres)
+def test_a_lost_connection_is_made_again(server):
+    fill(server)
     clock = FakeClock()
-    source = SqlInput(url=postgres.url, table="t", batch_size=4)
+    source = SqlInput(url=server.url, table="t", batch_size=4)
     source.open(Context("in", clock=clock))
     reading = source.read({})
     first = next(reading)
-    postgres.ask(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+    server.cut_all()
     rest = [record for batch in reading for record in batch.records]
     source.close()
     assert [*first.records, *rest] == WHOLE

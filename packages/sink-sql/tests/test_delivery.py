@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -39,6 +38,11 @@ def write(output, *values):
     assert not output.write(Batch([{"a": value} for value in values]))
 
 
+def has_no_rows(place):
+    """MariaDB makes a table at once, and empty."""
+    return place.rows() == [] if place.dialect == "mariadb" else "t" not in place.tables()
+
+
 # ---- the checkpoint -----------------------------------------------------------------------------
 
 
@@ -52,7 +56,7 @@ def test_rows_and_checkpoint_become_visible_together(place):
         write(output, 1, 2)
         with opened(place) as other:
             assert other.checkpoint("p") is None
-        assert "t" not in place.tables()
+        assert has_no_rows(place)
         kept = checkpoint(1, positions={"in": {"line": 2}}, states={"s": [1]}, ended=True)
         output.commit(kept)
         assert place.rows() == [(1,), (2,)]
@@ -112,7 +116,7 @@ def test_a_commit_that_does_not_follow_is_refused_and_leaves_nothing(place, ther
             output.commit(checkpoint(*mine))
         assert "another run has taken this pipeline over" in str(caught.value)
         assert output.checkpoint("p") == checkpoint(*there)
-    assert "t" not in place.tables()
+    assert has_no_rows(place)
 
 
 def test_of_two_runs_that_begin_at_the_same_epoch_one_wins(place):
@@ -242,6 +246,70 @@ def test_what_a_run_had_staged_is_not_in_the_next_one(place):
     assert place.rows() == [(2,)]
 
 
+def test_tables_that_were_exchanged_are_not_exchanged_again(mariadb, monkeypatch):
+    """MariaDB commits the exchange before the note that the run is complete."""
+    mariadb.do("CREATE TABLE t (a INTEGER)", "INSERT INTO t VALUES (0)")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with opened(mariadb, mode="replace") as output:
+        write(output, 1)
+        kept = checkpoint(1, marks={"out": output.prepare(1)})
+        output.commit(kept)
+        monkeypatch.setattr(output._checkpoints, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            output.finish()
+    with opened(mariadb, mode="replace") as output:
+        output.resume(kept.marks["out"], 1)
+        again = checkpoint(2, marks={"out": output.prepare(2)})
+        output.commit(again)
+        output.finish()
+        assert output.checkpoint("p") == replace(again, finished=True)
+    assert mariadb.rows() == [(1,)]
+    assert mariadb.tables() == {"t", "penstock_checkpoints"}
+
+
+# ---- tables that change -------------------------------------------------------------------------
+
+
+def test_mariadb_changes_no_table_in_the_middle_of_an_epoch(mariadb):
+    with opened(mariadb) as output:
+        write(output, 1)
+        output.commit(checkpoint(1))
+        output.write(Batch([{"a": 2, "b": 2}]))  # nothing waits to be committed yet
+        with pytest.raises(RunError) as caught:
+            output.write(Batch([{"a": 3, "c": 3}]))
+        assert str(caught.value) == (
+            "table 't' cannot change in the middle of an epoch: mariadb would commit the rows "
+            "before it; give it the columns that the records have, by hand"
+        )
+    assert mariadb.rows() == [(1, None)]
+
+
+def test_names_of_pipelines_are_told_apart_by_every_letter(place):
+    with opened(place) as output:
+        output.commit(checkpoint(1))
+        assert output.checkpoint("P") is None
+
+
+def test_a_checkpoint_may_be_large(place):
+    kept = checkpoint(1, states={"s": "x" * 200_000})
+    with opened(place) as output:
+        output.commit(kept)
+        assert output.checkpoint("p") == kept
+
+
+def test_first_epochs_of_two_pipelines_do_not_wait_for_each_other(server):
+    with opened(server, "one", table="t1") as one, opened(server, "two", table="t2") as two:
+        for output in (one, two):
+            write(output, 1)
+            output._checkpoints.advance(output._session.begin(output._checkpoints), checkpoint(1))
+        for output in (one, two):
+            output._session._connection.commit()
+    assert len(server.rows("penstock_checkpoints")) == 2
+
+
 # ---- locks --------------------------------------------------------------------------------------
 
 
@@ -279,35 +347,26 @@ def test_a_run_waits_for_a_lock(sqlite):
 # ---- connections that are lost ------------------------------------------------------------------
 
 
-def cut_all(place):
-    """End every other connection of this database, as an administrator may."""
-    place.ask(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    time.sleep(0.05)
-
-
-def test_a_connection_lost_between_epochs_is_made_again(postgres):
-    with opened(postgres) as output:
+def test_a_connection_lost_between_epochs_is_made_again(server):
+    with opened(server) as output:
         write(output, 1)
         output.commit(checkpoint(1))
-        cut_all(postgres)
+        server.cut_all()
         with pytest.raises(TransientError):
             write(output, 2)
         write(output, 2)  # the run tries again
         output.commit(checkpoint(2))
-        cut_all(postgres)
+        server.cut_all()
         output.commit(checkpoint(3))
-    assert postgres.rows() == [(1,), (2,)]
+    assert server.rows() == [(1,), (2,)]
 
 
-def test_a_connection_lost_in_an_epoch_ends_the_run(postgres):
-    with opened(postgres) as output:
+def test_a_connection_lost_in_an_epoch_ends_the_run(server):
+    with opened(server) as output:
         write(output, 1)
         output.commit(checkpoint(1))
         write(output, 2)
-        cut_all(postgres)
+        server.cut_all()
         for _ in range(2):  # and nothing is written after it
             with pytest.raises(RunError) as caught:
                 write(output, 3)
@@ -317,7 +376,7 @@ def test_a_connection_lost_in_an_epoch_ends_the_run(postgres):
             )
         with pytest.raises(RunError):
             output.commit(checkpoint(2))
-    assert postgres.rows() == [(1,)]
+    assert server.rows() == [(1,)]
 
 
 def test_a_constraint_that_is_checked_at_the_end_ends_the_run(postgres):

@@ -75,7 +75,7 @@ class Pages:
         return str(sqlite_file(self.database.url) or shown(self.database.url))
 
     def _look_at_table(self, connection: sa.Connection) -> None:
-        from penstock_sql.kinds import kind_of_type
+        from penstock_sql.kinds import kinds_of_table
 
         inspector, place = sa.inspect(connection), {"schema": self.schema or None}
         names = {*inspector.get_table_names(**place), *inspector.get_view_names(**place)}
@@ -85,8 +85,7 @@ class Pages:
                 where=self._place,
                 hint=_near(self.table, names),
             )
-        found = inspector.get_columns(self.table, **place)
-        self._kinds = {c["name"]: kind_of_type(c["type"], self.database.name) for c in found}
+        self._kinds = kinds_of_table(connection, self.table, self.schema)
         key = inspector.get_pk_constraint(self.table, **place)["constrained_columns"]
         if not self.order and not key and not self.cursor:
             raise ConnectError(
@@ -145,7 +144,9 @@ class Pages:
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
                 )
             else:
-                connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+                connection.exec_driver_sql(
+                    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+                )
         return self._connection
 
     def leave(self) -> None:
@@ -165,8 +166,7 @@ class Pages:
             rows = self._fetch(key, limit)
             whole = len(rows) < limit or self._unique
             if not whole:
-                last = rows[-1][1]
-                kept = [pair for pair in rows if pair[1] != last]
+                kept = rows[: self._before_last(key, rows)]
                 if not kept:
                     limit *= 2  # a page of nothing but equal keys
                     continue
@@ -174,6 +174,18 @@ class Pages:
             if not rows:
                 return [], key
             return self._read([row for row, _ in rows]), rows[-1][1]
+
+    def _before_last(self, key: Key | None, rows: list[tuple[Any, Key]]) -> int:
+        """How many rows have a key before the last one. Which texts are equal, as 'a' and 'A' may
+        be, only the database knows."""
+        last = rows[-1][1]
+        if not any(isinstance(value, str) for value in last):
+            return sum(pair[1] != last for pair in rows)
+        columns = sa.tuple_(*_columns(self.order))
+        query = sa.select(sa.func.count()).select_from(self._source)
+        query = query.where(*self._conditions(key), columns < _values(last))
+        count: int = self._begun().execute(query).scalar_one()
+        return min(count, len(rows))
 
     def _fetch(self, key: Key | None, limit: int) -> list[tuple[Any, Key]]:
         connection = self._begun()
@@ -205,9 +217,9 @@ class Pages:
         return found
 
     def _read(self, rows: list[Any]) -> list[Any]:
-        if self.database.name != "sqlite" or not self._kinds:
+        if not self._kinds:
             return rows
-        readers = readers_of([self._kinds[name] for name in self.columns])
+        readers = readers_of(self.database.name, [self._kinds[name] for name in self.columns])
         if not readers:
             return rows
         values = list(zip(*rows))

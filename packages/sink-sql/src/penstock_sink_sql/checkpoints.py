@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from penstock import Checkpoint, FencedError
+from penstock_sql.kinds import TABLE_OPTIONS, type_of
 
 if TYPE_CHECKING:
     from penstock_sql.database import Database
@@ -37,7 +38,8 @@ class Checkpoints:
             sa.Column("epoch", sa.BigInteger, nullable=False),
             sa.Column("generation", sa.BigInteger, nullable=False),
             sa.Column("run_id", sa.String(100), nullable=False),
-            sa.Column("checkpoint", sa.Text, nullable=False),
+            sa.Column("checkpoint", type_of("text"), nullable=False),
+            **TABLE_OPTIONS,
         )
 
     def make(self) -> None:

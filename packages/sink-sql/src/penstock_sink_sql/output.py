@@ -97,9 +97,11 @@ class SqlOutput(TransactionalOutput):
         self._columns: dict[str, Column] = {}
         self._last_columns: tuple[str, ...] = ()
         self._taken: frozenset[type] = frozenset()
+        self._has_staged = False
         if database.exists():
             with database.reading() as connection:
                 self._target.look(connection)
+                self._target.check_engine(connection)
                 if self._target.kinds and self.mode == "upsert":
                     self._target.check_key(connection)
 
@@ -119,6 +121,7 @@ class SqlOutput(TransactionalOutput):
 
     def resume(self, mark: Any, epoch: int) -> None:
         """What an earlier run had staged for a table it did not come to replace is dropped."""
+        self._has_staged = bool(mark and mark.get("rows"))
         if self.mode != "replace" or not self._session.database.exists():
             return
         with self._session.database.transaction() as connection:
@@ -128,8 +131,12 @@ class SqlOutput(TransactionalOutput):
                 self._staged.kinds = {}
 
     def prepare(self, epoch: int) -> Any:
-        """The mark says that the staged table belongs to the run that is resumed."""
-        return {"staged": self._staged.name} if self.mode == "replace" else None
+        """The mark says that the staged table belongs to the run that is resumed, and whether it
+        has been made."""
+        if self.mode != "replace":
+            return None
+        self._has_staged = self._has_staged or bool(self._staged.kinds)
+        return {"staged": self._staged.name, "rows": self._has_staged}
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._session.lock:
@@ -142,8 +149,12 @@ class SqlOutput(TransactionalOutput):
             last = self._checkpoints.read(connection, pipeline)
             if last is None or last.finished:
                 return
+            apart = self._session.database.changes_commit
+            if self.mode == "replace" and apart:
+                with self._session.apart() as connection:
+                    self._swap_at_once(connection, last)
             with self._session.savepoint() as connection:
-                if self.mode == "replace":
+                if self.mode == "replace" and not apart:
                     self._swap(connection)
                 done = self._checkpoints.finish(connection, last)
             self._session.end(self._checkpoints, done)
@@ -162,6 +173,28 @@ class SqlOutput(TransactionalOutput):
             self._drop(connection, self._target.quoted)
         name = self._session.database.quoted(self.table)
         connection.exec_driver_sql(f"ALTER TABLE {self._staged.quoted} RENAME TO {name}")
+
+    def _swap_at_once(self, connection: sa.Connection, last: Checkpoint) -> None:
+        """The same where each change of a table is committed by itself: one statement exchanges the
+        tables. The mark tells a run that goes on from there that there was something to stage, so
+        a staged table that is gone has been exchanged."""
+        self._staged.look(connection)
+        self._target.look(connection)
+        mark = last.marks.get(self.context.name) or {}
+        if not self._staged.kinds and not mark.get("rows"):  # nothing was read
+            if self._target.kinds:
+                connection.exec_driver_sql(f"DELETE FROM {self._target.quoted}")  # noqa: S608 (quoted)
+            elif self.columns:
+                self._target.make(connection, {})
+            return
+        old = self._session.database.quoted(self.schema, f"{self._staged.name}_old")
+        if self._staged.kinds:
+            change = f"{self._staged.quoted} TO {self._target.quoted}"
+            if self._target.kinds:
+                connection.exec_driver_sql(f"DROP TABLE IF EXISTS {old}")
+                change = f"{self._target.quoted} TO {old}, {change}"
+            connection.exec_driver_sql(f"RENAME TABLE {change}")
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {old}")
 
     @staticmethod
     def _drop(connection: sa.Connection, table: str) -> None:
@@ -280,7 +313,7 @@ class SqlOutput(TransactionalOutput):
         changed = False
         for index, name in enumerate(part.columns):
             column = self._column(name)
-            if column.ready(types[name]) and not column.holds_nan(values[index], types[name]):
+            if column.ready(types[name]) and not column.may_hold_nan(values[index], types[name]):
                 continue
             made, reasons = column.converted(values[index])
             values[index] = tuple(made)

@@ -79,7 +79,7 @@ class Session:
         try:
             checkpoints.make()
             if self._connection is None:
-                self._connection = self.database.connect()
+                self._connection = self._connect()
             self._connection.begin()
             if self.database.name == "sqlite":
                 self._connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -91,6 +91,13 @@ class Session:
             self._drop()
             self._give_up(error)
         return self._connection
+
+    def _connect(self) -> sa.Connection:
+        connection = self.database.connect()
+        if self.database.changes_commit:
+            # Otherwise the first epochs of two pipelines lock each other out: a deadlock.
+            return connection.execution_options(isolation_level="READ COMMITTED")
+        return connection
 
     @contextmanager
     def savepoint(self) -> Iterator[sa.Connection]:
@@ -121,14 +128,43 @@ class Session:
         """
         before = dict(table.kinds)
         try:
-            with self.savepoint() as connection:
-                yield connection
+            with self._apart(table) if self.database.changes_commit else self.savepoint() as one:
+                yield one
         except (sa.exc.DBAPIError, RunError) as error:
             if self._broken is not None or self._connection is None:
                 raise
             table.look(self._connection)
             if table.kinds == before:
                 raise RunError(explain(error)) from error
+
+    @contextmanager
+    def _apart(self, table: Table) -> Iterator[sa.Connection]:
+        """A connection of its own, where a change would commit what is in the transaction.
+
+        A table can be made there at any time. One that is there can change only while no row waits
+        to be committed, as the change would wait for these rows and they for it.
+        """
+        assert self._connection is not None
+        if table.kinds and self.dirty:
+            raise RunError(
+                f"table {table.name!r} cannot change in the middle of an epoch: "
+                f"{self.database.name} would commit the rows before it",
+                hint="give it the columns that the records have, by hand",
+            )
+        if not self.dirty:  # hold nothing that the change would wait for
+            self._connection.rollback()
+            self._connection.begin()
+        with self.database.transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def apart(self) -> Iterator[sa.Connection]:
+        """A connection of its own, for what is not of the epoch."""
+        try:
+            with self.database.transaction() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            self._give_up(error)
 
     def _take_back(self, connection: sa.Connection) -> bool:
         """Go back to the savepoint; False when the whole transaction is gone."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from penstock import RunError
-from penstock_sql.kinds import kind_of, kind_of_type, type_of, wider
+from penstock_sql.kinds import TABLE_OPTIONS, kind_of, kinds_of_table, type_of, wider
 
 if TYPE_CHECKING:
     from penstock_sql.database import Database
@@ -43,10 +43,23 @@ class Table:
         inspector = sa.inspect(connection)
         self.kinds = {}
         if inspector.has_table(self.name, schema=self.schema or None):
-            self.kinds = {
-                column["name"]: kind_of_type(column["type"], self.database.name)
-                for column in inspector.get_columns(self.name, schema=self.schema or None)
-            }
+            self.kinds = kinds_of_table(connection, self.name, self.schema)
+
+    def check_engine(self, connection: sa.Connection) -> None:
+        """MariaDB has tables that keep each row at once: such a one would keep half an epoch."""
+        if not self.database.changes_commit:
+            return
+        query = sa.text(
+            "SELECT engine FROM information_schema.tables "
+            "WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table"
+        )
+        place = {"schema": self.schema or None, "table": self.name}
+        engine = connection.execute(query, place).scalar()
+        if engine in ("MyISAM", "Aria", "MEMORY", "CSV"):
+            raise RunError(
+                f"table {self.name!r} is kept by {engine}, which has no transactions",
+                hint=f"ALTER TABLE {self.quoted} ENGINE=InnoDB",
+            )
 
     def check_key(self, connection: sa.Connection) -> None:
         """An upsert needs something in the database that tells equal rows."""
@@ -81,6 +94,7 @@ class Table:
             self.name,
             sa.MetaData(schema=self.schema or None),
             *(self._column(name, kind, name in zoned) for name, kind in kinds.items()),
+            **TABLE_OPTIONS,
         )
         made.create(connection)
         self.kinds = kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -32,16 +33,27 @@ _SQLITE: Mapping[str, Callable[[Any], Any]] = {
 """SQLite has no such values; text sorts as they do."""
 
 
+def _utc(value: dt.datetime) -> dt.datetime:
+    return value if value.tzinfo is None else value.astimezone(dt.timezone.utc)
+
+
+_MARIADB: Mapping[str, Callable[[Any], Any]] = {"datetime": _utc}
+"""MariaDB keeps no offsets, and its driver would drop them."""
+
+_BINDS = {"sqlite": _SQLITE, "mysql": _MARIADB, "mariadb": _MARIADB}
+
+
 class Column:
     """How the values of one column are written."""
 
     def __init__(self, dialect: str, name: str, kind: str) -> None:
         self.name = name
         self.kind = kind
-        self.bind = _SQLITE.get(kind) if dialect == "sqlite" else None
+        self.bind = _BINDS.get(dialect, {}).get(kind)
         plain = PLAIN.get(kind, frozenset()) if self.bind is None else ()
         self.takes: frozenset[type] = frozenset({NoneType, *plain})
         self.no_nan = dialect != "postgresql" and kind in ("float", "decimal")
+        self.no_inf = self.no_nan and dialect != "sqlite"
 
     @property
     def surely_takes(self) -> frozenset[type]:
@@ -61,7 +73,7 @@ class Column:
         for index, value in enumerate(values):
             try:
                 new = convert(kind, value)
-                if self.no_nan and new is not None and new != new:
+                if self.no_nan and new is not None and self._is_out_of_range(new):
                     raise ValueError(f"cannot hold {value!r} in this database")
             except ValueError as error:
                 wrong[index] = f"column {self.name!r} {error}"
@@ -69,9 +81,12 @@ class Column:
             made.append(bind(new) if bind is not None and new is not None else new)
         return made, wrong
 
-    def holds_nan(self, values: Sequence[Any], types: set[type]) -> bool:
-        """Whether a nan is among the values, where the database would make it NULL."""
+    def _is_out_of_range(self, number: Any) -> bool:
+        return bool(number != number or (self.no_inf and abs(number) == math.inf))
+
+    def may_hold_nan(self, values: Sequence[Any], types: set[type]) -> bool:
+        """Whether a nan, or inf, is among the values where the database has no such number."""
         if not self.no_nan or not types & {float, Decimal}:
             return False
         total = sum(value for value in values if value is not None)
-        return bool(total != total)
+        return self._is_out_of_range(total)

@@ -39,6 +39,11 @@ class Database:
         self._quote = quote
         self.marker = "?" if self.name == "sqlite" else "%s"
 
+    @property
+    def changes_commit(self) -> bool:
+        """Whether a change of a table commits the transaction that it is in."""
+        return self.name in ("mysql", "mariadb")
+
     def _engine(self) -> Engine:
         import sqlalchemy as sa
 
@@ -71,7 +76,7 @@ class Database:
             options = f"-c lock_timeout={seconds * 1000}"
             return {"connect_timeout": 10, "options": options, "application_name": "penstock"}
         if driver == "pymysql":
-            wait = f"SET SESSION innodb_lock_wait_timeout={seconds}"
+            wait = f"SET SESSION innodb_lock_wait_timeout={seconds}, lock_wait_timeout={seconds}"
             return {"connect_timeout": 10, "init_command": wait}
         return {}
 
@@ -153,13 +158,15 @@ def explain(error: BaseException) -> str:
     return f"{text} ({detail[7:].strip().rstrip('.')})" if detail else text
 
 
+_LOST_NUMBERS = (0, 1053, 1927, 2006, 2013)
+"""MariaDB: closed already, a server that stops, a connection that was ended, gone or cut."""
 _LOST_STATES = ("08", "57P01", "57P02")
 _PASSING_STATES = ("40", "55P03", "57P03", "53300")
 """Serialization failures and deadlocks, a lock not had in time, a server starting or full."""
-_RECORD_STATES = ("22", "23", "42804", "44", "P0001")
+_RECORD_STATES = ("22", "23", "42804", "44", "45", "P0001")
 """Data, constraints, a type that does not match, a view's check, a trigger that objects."""
 _PASSING_NUMBERS = (1205, 1213)  # MariaDB: lock wait, deadlock
-_RECORD_NUMBERS = (1264, 1265, 1292, 1366, 1406, 4025)
+_RECORD_NUMBERS = (1264, 1265, 1292, 1366, 1406, 1644, 4025)
 
 
 def verdict_on(error: BaseException) -> Verdict:
@@ -176,6 +183,8 @@ def verdict_on(error: BaseException) -> Verdict:
     if getattr(error, "connection_invalidated", False) or state.startswith(_LOST_STATES):
         return "lost"
     number = original.args[0] if original.args else None
+    if number in _LOST_NUMBERS and isinstance(number, int):
+        return "lost"
     if state.startswith(_PASSING_STATES) or number in _PASSING_NUMBERS:
         return "passing"
     if state.startswith(_RECORD_STATES) or number in _RECORD_NUMBERS:

@@ -16,9 +16,20 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["PLAIN", "convert", "kind_of", "kind_of_type", "text_of_json", "type_of", "wider"]
+__all__ = [
+    "PLAIN",
+    "TABLE_OPTIONS",
+    "convert",
+    "kind_of",
+    "kind_of_type",
+    "kinds_of_table",
+    "text_of_json",
+    "type_of",
+    "wider",
+]
 
 PLAIN: Mapping[str, frozenset[type]] = {
     "integer": frozenset({int}),
@@ -101,13 +112,64 @@ def type_of(kind: str, *, zoned: bool = False, key: bool = False) -> TypeEngine[
     if kind == "json":
         return sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
     if kind == "text":
-        long = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-        return long.with_variant(sa.String(255), "mysql", "mariadb") if key else long
+        return sa.Text().with_variant(
+            mysql.VARCHAR(255) if key else mysql.LONGTEXT(), "mysql", "mariadb"
+        )
     if kind == "binary":
         return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
-    plain = {"float": sa.Double, "boolean": sa.Boolean, "date": sa.Date, "time": sa.Time}
+    if kind == "time":
+        return sa.Time().with_variant(mysql.TIME(fsp=6), "mysql", "mariadb")
+    plain = {"float": sa.Double, "boolean": sa.Boolean, "date": sa.Date}
     made: TypeEngine[Any] = plain[kind]()
     return made
+
+
+TABLE_OPTIONS: Mapping[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
+"""What a new table of SQLAlchemy is given: all text, no two texts equal, and transactions."""
+
+
+def kinds_of_table(connection: Connection, table: str, schema: str = "") -> dict[str, str]:
+    """The kind of each column of a table or view that is there."""
+    import sqlalchemy as sa
+
+    dialect = connection.dialect.name
+    found = {
+        column["name"]: kind_of_type(column["type"], dialect)
+        for column in sa.inspect(connection).get_columns(table, schema=schema or None)
+    }
+    if dialect in (
+        "mysql",
+        "mariadb",
+    ):  # SQLAlchemy leaves doubled what is doubled in a quoted name
+        found = {name.replace("``", "`"): kind for name, kind in found.items()}
+    if dialect == "mariadb":
+        found.update(
+            dict.fromkeys(found.keys() & _json_of_mariadb(connection, table, schema), "json")
+        )
+    return found
+
+
+def _json_of_mariadb(connection: Connection, table: str, schema: str) -> set[str]:
+    """MariaDB keeps JSON in a column of text with a constraint, which is all that tells it."""
+    import sqlalchemy as sa
+
+    clauses = sa.text(
+        "SELECT check_clause FROM information_schema.check_constraints "
+        "WHERE constraint_schema = COALESCE(:schema, DATABASE()) AND table_name = :table"
+    )
+    found = connection.execute(clauses, {"schema": schema or None, "table": table}).scalars()
+    return {
+        clause[len("json_valid(`") : -2].replace("``", "`")
+        for clause in found
+        if clause.startswith("json_valid(`") and clause.endswith("`)")
+    }
 
 
 def kind_of_type(type_: TypeEngine[Any], dialect: str) -> str:
