@@ -130,6 +130,13 @@ class SqlOutput(TransactionalOutput):
                 self._drop(connection, self._staged.quoted)
                 self._staged.kinds = {}
 
+    def reopen(self, mark: Any, epoch: int) -> None:
+        """Mended records are added to the table, unless it was replaced as a whole."""
+        if self.mode == "replace":
+            super().reopen(mark, epoch)
+        else:
+            self.resume(mark, epoch)
+
     def prepare(self, epoch: int) -> Any:
         """The mark says that the staged table belongs to the run that is resumed, and whether it
         has been made."""
