@@ -215,6 +215,14 @@ def test_a_record_comes_back_from_a_letter_as_it_was(record: Any) -> None:
     assert decode_record(encode_record(record)) == record
 
 
+@pytest.mark.parametrize("text", ["\ud800", "\ud800\udc00", "a\udfffb"])
+def test_surrogates_come_back_wherever_they_stand(store: Store, text: str) -> None:
+    record = {text: [text, {"$tuple": text}]}
+    save(store, letter(1, record=encode_record(record)))
+
+    assert decode_record(store.letters()[0].record) == record
+
+
 def test_what_cannot_come_back_is_shown() -> None:
     class Odd:
         def __repr__(self) -> str:

@@ -418,16 +418,15 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        try:
-            value.encode()
+        if _is_clean(value):
             return value
-        except UnicodeEncodeError:
-            return {"$surrogates": value.encode("utf-16", "surrogatepass").hex()}
+        # Not UTF-16, in which two surrogates side by side would come back as one character.
+        return {"$surrogates": value.encode("utf-32-le", "surrogatepass").hex()}
     if isinstance(value, (list, tuple)):
         plain = [_plain(one) for one in value]
         return plain if isinstance(value, list) else {"$tuple": plain}
     if isinstance(value, dict):
-        if all(isinstance(key, str) for key in value) and not _tagged(value):
+        if all(isinstance(key, str) and _is_clean(key) for key in value) and not _tagged(value):
             return {key: _plain(one) for key, one in value.items()}
         return {"$dict": [[_plain(key), _plain(one)] for key, one in value.items()]}
     if isinstance(value, (bytes, bytearray)):
@@ -445,6 +444,15 @@ def _plain_special(value: Any) -> Any:
         if isinstance(value, kind):
             return {name: value.isoformat()}
     return {"$repr": repr(value)}
+
+
+def _is_clean(text: str) -> bool:
+    """Whether a text is free of surrogates, which no file and no database takes."""
+    try:
+        text.encode()
+        return True
+    except UnicodeEncodeError:
+        return False
 
 
 def _tagged(value: Mapping[Any, Any]) -> bool:
@@ -471,7 +479,7 @@ def _untag(tag: str, inner: Any) -> Any:
     if tag == "$dict":
         return {_rich(key): _rich(one) for key, one in inner}
     if tag == "$surrogates":
-        return bytes.fromhex(inner).decode("utf-16", "surrogatepass")
+        return bytes.fromhex(inner).decode("utf-32-le", "surrogatepass")
     makers: dict[str, Callable[[str], Any]] = {
         "$bytes": bytes.fromhex,
         "$decimal": Decimal,
