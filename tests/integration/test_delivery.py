@@ -22,6 +22,7 @@ outputs:
   out: {{use: json, path: out.jsonl, mode: {mode}}}
 pipes:
   rows: [rows, tidy, out]
+epoch: {{records: {epoch}}}
 """
 SOURCES = """
 import os, signal, time
@@ -33,6 +34,13 @@ def good():
 def failing():
     yield from ({"id": n} for n in range(1000))
     raise OSError("the line is dead")
+
+def waiting():
+    for n in range(6000):
+        yield {"id": n}
+        if n == 5500 and not Path("go-on").exists():
+            Path("under-way").touch()
+            time.sleep(60)
 
 def endless():
     n = 0
@@ -54,8 +62,8 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def declare(folder: Path, source: str, mode: str = "replace") -> None:
-    text = PIPELINE.format(source=f"sources:{source}", mode=mode)
+def declare(folder: Path, source: str, mode: str = "replace", epoch: int = 100_000) -> None:
+    text = PIPELINE.format(source=f"sources:{source}", mode=mode, epoch=epoch)
     (folder / "pipeline.yaml").write_text(text)
 
 
@@ -128,9 +136,6 @@ def test_a_run_that_is_killed_leaves_a_file_that_is_replaced_as_it_was(folder, s
     process.kill()
     finished(process)
     assert (folder / "out.jsonl").read_text() == OLD
-    declare(folder, "good")
-    finished(start("--fresh"))
-    assert written(folder) == [1, 3]
 
 
 def test_a_run_that_is_killed_leaves_what_was_there_before_it_appended(folder, start):
@@ -140,6 +145,37 @@ def test_a_run_that_is_killed_leaves_what_was_there_before_it_appended(folder, s
     process.kill()
     finished(process)
     assert (folder / "out.jsonl").read_text().startswith(OLD)
+
+
+@pytest.mark.parametrize(("mode", "before"), [("replace", []), ("append", [0])])
+def test_a_file_goes_on_exactly_where_the_last_checkpoint_was(folder, start, mode, before):
+    declare(folder, "waiting", mode, epoch=1000)
+    process = start()
+    wait_for(folder / "under-way")
+    process.kill()
+    finished(process)
+    (folder / "go-on").touch()
+    assert finished(start())[0] == 0
+    assert "where the run before was cut off" in run_command(
+        "runs", "pipeline.yaml", "last", cwd=folder
+    )
+    assert written(folder) == [*before, *(n for n in range(6000) if n != 2)]
+
+
+def test_fresh_takes_nothing_back_that_was_appended_up_to_a_checkpoint(folder, start):
+    declare(folder, "waiting", "append", epoch=1000)
+    process = start()
+    wait_for(folder / "under-way")
+    process.kill()
+    finished(process)
+    (folder / "go-on").touch()
+    assert finished(start("--fresh"))[0] == 0
+    whole = [n for n in range(6000) if n != 2]
+    numbers = written(folder)
+    assert numbers[-len(whole) :] == whole
+    kept = numbers[: -len(whole)]
+    assert kept == [0, *whole[: len(kept) - 1]]
+    assert len(kept) > 1000
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
