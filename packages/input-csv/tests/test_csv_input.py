@@ -166,10 +166,6 @@ def test_byte_order_marks_are_not_data(folder: Folder) -> None:
     assert folder.read("\ufeffid\n1\n".encode("utf-16-be"), encoding="utf-16").rows == [["1"]]
 
 
-def test_utf_16_without_a_mark_is_little_endian(folder: Folder) -> None:
-    assert folder.read("id\n1\n".encode("utf-16-le"), encoding="utf-16").rows == [["1"]]
-
-
 @pytest.mark.parametrize("pack", [gzip, bz2, lzma])
 def test_compressed_files_are_read_and_resumed(folder: Folder, pack: Any) -> None:
     suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[pack]
@@ -289,7 +285,7 @@ def test_bytes_that_are_no_text_cost_one_line(folder: Folder) -> None:
 
 
 def test_a_cut_character_at_the_end_costs_one_line(folder: Folder) -> None:
-    read = folder.read("id\n1\n2\n".encode("utf-16-le")[:-1], encoding="utf-16")
+    read = folder.read("id\n1\n2\n".encode("utf-16-le")[:-1], encoding="utf-16-le")
     assert read.rows == [["1"]]
     assert "position 3 is not utf-16-le (truncated data)" in read.messages[0]
 
@@ -562,6 +558,21 @@ def test_a_byte_order_mark_of_another_encoding_is_refused(
         f"orders.csv: starts with the byte order mark of '{told}', but encoding is '{encoding}'; "
         f"set encoding: {told}"
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_a_byte_order_is_not_guessed(folder: Folder, encoding: str, order: str) -> None:
+    content = "id\n1\n".encode(f"{encoding}-{order}")
+    assert folder.refused(content, encoding=encoding) == (
+        "orders.csv: has no byte order mark; "
+        f"set encoding: {encoding}-le, {encoding}-be or what the file is in"
+    )
+    assert folder.read(content, encoding=f"{encoding}-{order}").rows == [["1"]]
+
+
+def test_a_file_of_no_bytes_needs_no_byte_order_mark(folder: Folder) -> None:
+    assert folder.refused(b"", encoding="utf-16").startswith("orders.csv: is empty; ")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

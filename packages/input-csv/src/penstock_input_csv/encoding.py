@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-__all__ = ["Encoding", "check_encoding", "encoding_of"]
+__all__ = ["Encoding", "NoMark", "check_encoding", "encoding_of"]
 
 _MARKS = {  # the longer ones first: that of utf-32-le begins as that of utf-16-le
     "utf-32-le": codecs.BOM_UTF32_LE,
@@ -14,6 +14,10 @@ _MARKS = {  # the longer ones first: that of utf-32-le begins as that of utf-16-
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
 }
+
+
+class NoMark(Exception):
+    """Nothing in the file tells in which order the bytes of its characters stand."""
 
 
 class Encoding:
@@ -80,8 +84,8 @@ def check_encoding(name: str) -> None:
 def encoding_of(name: str, head: bytes) -> tuple[Encoding, int]:
     """The encoding `name` of a file that starts with `head`, and the size of its byte order mark.
 
-    ValueError, with the encoding that the mark tells of, if that is another one. Without a mark
-    "utf-16" and "utf-32" are little-endian.
+    ValueError, with the encoding that the mark tells of, if that is another one. NoMark, with the
+    name of the encoding, if its byte order is not known: a wrong guess would still give text.
     """
     name = codecs.lookup(name).name.removesuffix("-sig")
     family = name.removesuffix("-le").removesuffix("-be")
@@ -91,4 +95,8 @@ def encoding_of(name: str, head: bytes) -> tuple[Encoding, int]:
             if not marked.startswith(name):
                 raise ValueError(marked)
             return Encoding(marked), len(mark)
-    return Encoding(f"{name}-le" if name in ("utf-16", "utf-32") else name), 0
+    if name not in ("utf-16", "utf-32"):
+        return Encoding(name), 0
+    if head:
+        raise NoMark(name)
+    return Encoding(f"{name}-le"), 0  # of no bytes, any order will do

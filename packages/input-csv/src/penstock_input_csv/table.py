@@ -15,7 +15,7 @@ from penstock_files.reading import is_seekable, open_binary, share_read
 
 from .blocks import Blocks
 from .careful import Careful, Failed, Limits, decode_lines, too_long
-from .encoding import encoding_of
+from .encoding import NoMark, encoding_of
 from .parser import Dialect, Parser, RanOut, allow_fields_of
 
 __all__ = ["Form", "Table"]
@@ -223,6 +223,11 @@ class Table:
                 f"starts with the byte order mark of {str(error)!r}, but encoding is "
                 f"{form.encoding!r}",
                 hint=f"set encoding: {error}",
+            ) from None
+        except NoMark as error:
+            raise self._error(
+                "has no byte order mark",
+                hint=f"set encoding: {error}-le, {error}-be or what the file is in",
             ) from None
         blocks.encoding = self._encoding
         blocks.advance(mark)
