@@ -180,6 +180,14 @@ NO_JSON = "which JSON does not have"
             {"\ud800": 1},
             "field '\\ud800' holds the lone surrogate '\\ud800', which is no character; replace it",
         ),
+        (
+            {"v": [1, 10**5000]},
+            "field 'v[1]' holds a number with more digits than can be written; take it out",
+        ),
+        (
+            {10**5000: 1},
+            "the record has the key of type int; make it text, as JSON keys are",
+        ),
         ({1: 2}, "the record has the key 1; make it text, as JSON keys are"),
         ({"v": {None: 2}}, "field 'v' has the key None; make it text, as JSON keys are"),
         (

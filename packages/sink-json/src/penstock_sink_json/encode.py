@@ -132,7 +132,7 @@ class Encoder:
         if isinstance(value, str):
             return _checked_text(value, path)
         if isinstance(value, int):
-            return value if _LEAST <= value <= _MOST else orjson.Fragment(str(value).encode())
+            return value if _LEAST <= value <= _MOST else _long(value, path)
         if isinstance(value, float):
             return self._plain_float(value, path)
         if isinstance(value, dict):
@@ -167,13 +167,21 @@ class _HiddenNan(Exception):
     """A batch holds a number that orjson writes as null without a word."""
 
 
-_UNFIT = (orjson.JSONEncodeError, _HiddenNan)
+_UNFIT = (orjson.JSONEncodeError, ValueError, _HiddenNan)
 
 
 def _number(value: Decimal) -> orjson.Fragment:
     if not value.is_finite():
         raise TypeError("a number that JSON does not have")
     return orjson.Fragment(str(value).encode())
+
+
+def _long(value: int, path: str) -> orjson.Fragment:
+    try:
+        return orjson.Fragment(str(value).encode())
+    except ValueError:  # Python writes no number with more than 4300 digits
+        what = "a number with more digits than can be written"
+        raise RecordError(f"{_at(path)} holds {what}; take it out") from None
 
 
 _NO_FLOATS = {str, int, bool, type(None), date, datetime, Decimal}
@@ -211,7 +219,11 @@ def _checked_text(text: str, path: str) -> str:
 def _checked_key(key: Any, path: str) -> str:
     if isinstance(key, str):
         return _checked_text(key, f"{path}.{key}" if path else key)
-    raise RecordError(f"{_at(path)} has the key {key!r}; make it text, as JSON keys are")
+    try:
+        shown = repr(key)
+    except ValueError:  # a number with very many digits
+        shown = f"of type {type(key).__name__}"
+    raise RecordError(f"{_at(path)} has the key {shown}; make it text, as JSON keys are")
 
 
 def _at(path: str) -> str:
