@@ -102,8 +102,8 @@ class Parser:
             raise RecordError(f"column {error.colno}: {_lower(error.msg)}") from None
         except RecordError:
             raise
-        except ValueError as error:  # Python converts no number with more than 4300 digits
-            raise RecordError(f"a number is too long: {_lower(str(error))}") from None
+        except ValueError:  # Python converts no number with more than 4300 digits
+            raise RecordError("a number has too many digits; write it as text") from None
         except RecursionError:
             raise RecordError("is nested too deeply; flatten it") from None
         return value
