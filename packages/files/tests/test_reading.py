@@ -178,6 +178,17 @@ def test_damage_inside_a_file_is_reported(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file here fails so")
+@pytest.mark.parametrize("size", [-1, 1, 1 << 20])
+def test_a_file_that_cannot_be_read_half_way_is_named(size: int) -> None:
+    path = Path("/proc/self/mem")
+    with pytest.raises(ConnectError) as caught, open_binary(path) as stream:
+        stream.read(size)
+    assert str(caught.value) == (
+        "/proc/self/mem: cannot be read: Input/output error; check the path and the disk"
+    )
+
+
 def test_a_zip_archive_is_refused(tmp_path: Path) -> None:
     assert refusal(open_binary, tmp_path / "a.zip") == (
         "a.zip: files in the format of '.zip' cannot be unpacked; "

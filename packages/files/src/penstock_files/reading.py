@@ -100,6 +100,26 @@ def share_read(stream: BinaryIO) -> float | None:
         return None
 
 
+class _File(io.FileIO):
+    """A file that names itself when it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._path = path
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _sentence(self._path, error) from error
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall()
+        except OSError as error:
+            raise _sentence(self._path, error) from error
+
+
 class _Stream(io.RawIOBase):
     """Bytes from a stream that may be damaged, or that somebody else owns."""
 
@@ -164,7 +184,9 @@ def _opened(path: Path) -> BinaryIO:
         import lzma
 
         return cast(BinaryIO, lzma.open(path))
-    return path.open("rb")
+    file = _File(path)
+    size = getattr(os.fstat(file.fileno()), "st_blksize", 0)  # as `open` does; Windows has none
+    return io.BufferedReader(file, size if size > 1 else io.DEFAULT_BUFFER_SIZE)
 
 
 def _is_stdin(path: Path) -> bool:
