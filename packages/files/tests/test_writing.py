@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -158,11 +158,27 @@ def test_a_second_writer_is_refused(target: Path, mode: str) -> None:
     with pytest.raises(ConnectError) as caught:
         FileWriter(target, mode)
     assert str(caught.value) == (
-        f"{target}: is being written by another run; wait for the other run"
+        f"{target}: is written by another output of this pipeline too; give each its own file"
     )
     first.write(b"first")
     first.finish()
     assert target.read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(("mode", "held"), [("replace", ".out.txt.part"), ("append", "out.txt")])
+def test_a_file_that_another_process_writes_is_refused(
+    target: Path, mode: Literal["replace", "append"], held: str
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    elsewhere = FileWriter(target.with_name("elsewhere.txt"))
+    with (target.parent / held).open("wb") as file:  # a lock of which no writer here knows
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ConnectError) as caught:
+            FileWriter(target, mode)
+    assert str(caught.value) == (
+        f"{target}: is being written by another run; wait for the other run"
+    )
+    elsewhere.close()
     FileWriter(target, mode).close()
 
 

@@ -15,6 +15,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from weakref import WeakSet
 
 from penstock import ConnectError, PenstockError, RunError
 
@@ -77,6 +78,7 @@ class FileWriter:
         self._made = self._begun = self._in_place = self._ended = False
         with self._sentences(ConnectError):
             self._file = self._open(create_parents)
+        _WRITERS.add(self)
 
     def resume(self, mark: Mapping[str, Any] | None = None) -> None:
         """Go on right after `mark` and take back what was written since; without one, begin."""
@@ -245,6 +247,15 @@ class FileWriter:
             file.seek(max(0, self.length - len(ending)))
             return file.read(len(ending)) == ending
 
+    def holds(self, descriptor: int) -> bool:
+        """Whether this writer has the file open that `descriptor` stands for."""
+        if self._target is None:
+            return False
+        try:
+            return os.path.sameopenfile(self._file.fileno(), descriptor)
+        except ValueError:  # closed by now
+            return False
+
     def _open(self, create_parents: bool) -> BinaryIO:
         if str(self.path) == "-":
             return _standard_output()
@@ -298,8 +309,10 @@ class FileWriter:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            hint = "wait for the other run"
-            what = "is being written by another run"
+            what, hint = "is being written by another run", "wait for the other run"
+            if any(one.holds(descriptor) for one in list(_WRITERS)):
+                what = "is written by another output of this pipeline too"
+                hint = "give each its own file"
             raise ConnectError(what, where=str(self.path), hint=hint) from error
         except OSError as error:
             # Some network file systems have no locks; there, one writer cannot be promised.
@@ -382,6 +395,10 @@ class FileWriter:
             fallback = (f"cannot be written: {error.strerror or error}", "check the path")
             what, hint = _ADVICE.get(error.errno or 0, fallback)
             raise kind(what, where=str(self.path), hint=hint) from error
+
+
+_WRITERS: WeakSet[FileWriter] = WeakSet()
+"""Those of this process, to tell them from another one that holds a lock."""
 
 
 def _standard_output() -> BinaryIO:
