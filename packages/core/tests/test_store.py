@@ -223,6 +223,10 @@ def test_surrogates_come_back_wherever_they_stand(store: Store, text: str) -> No
     assert decode_record(store.letters()[0].record) == record
 
 
+def test_a_number_too_large_to_be_written_comes_back() -> None:
+    assert decode_record(encode_record({"x": -(10**5000)})) == {"x": -(10**5000)}
+
+
 def test_what_cannot_come_back_is_shown() -> None:
     class Odd:
         def __repr__(self) -> str:

@@ -401,6 +401,9 @@ def merged(letter: DeadLetter, earlier: DeadLetter | None) -> DeadLetter:
     )
 
 
+_LARGE = 2048  # bits; Python refuses to write much larger numbers as decimal text
+
+
 def encode_record(record: Any) -> str:
     """A record as JSON text; values that JSON lacks are tagged so that they come back equal.
 
@@ -415,6 +418,8 @@ def decode_record(text: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > _LARGE:
+        return {"$int": hex(value)}
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
@@ -482,6 +487,7 @@ def _untag(tag: str, inner: Any) -> Any:
         return bytes.fromhex(inner).decode("utf-32-le", "surrogatepass")
     makers: dict[str, Callable[[str], Any]] = {
         "$bytes": bytes.fromhex,
+        "$int": lambda text: int(text, 16),
         "$decimal": Decimal,
         "$datetime": datetime.fromisoformat,
         "$date": date.fromisoformat,
