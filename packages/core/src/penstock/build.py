@@ -5,6 +5,7 @@ Every problem is collected before any is raised, so that a file is reported whol
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass, isroutine
@@ -303,6 +304,7 @@ class _Builder:
         self.check_timeouts(engine)
         pipeline = Pipeline(self.spec, self.plugins, made, engine, engine_name)
         used = {step.name for pipe in self.spec.pipes.values() for step in pipe}
+        self.check_files([one for name, one in made.items() if name in used])
         pipeline.warnings.extend(
             f"{name} stands in no pipe" for name in self.spec.components if name not in used
         )
@@ -418,6 +420,28 @@ class _Builder:
                     "leave it out, or use an engine with processes of its own",
                 )
 
+    def check_files(self, made: Sequence[_Made]) -> None:
+        """No output may overwrite what the pipeline reads or what another output writes."""
+        read = {
+            file: one.spec.name
+            for one in made
+            if one.spec.role == "input" and (file := _file_of(one)) is not None
+        }
+        written: dict[str, str] = {}
+        for one in made:
+            file = _file_of(one) if one.spec.role == "output" else None
+            if file is None:
+                continue
+            path = [*one.spec.path, "path"]
+            if file in read:
+                what = f"is also read by input {read[file]!r}"
+                self.wrong(what, path, "write to another file")
+            elif file in written:
+                what = f"is also written by output {written[file]!r}"
+                self.wrong(what, path, "give each a file of its own")
+            else:
+                written[file] = one.spec.name
+
     def check_pipes(self) -> None:
         spec = self.spec
         later = {step.name for steps in spec.pipes.values() for step in steps[1:]}
@@ -448,6 +472,18 @@ class _Stream(_Made):
         make = getattr(self.broker.component(), self.spec.role)
         made: Component = make(**self.values)
         return made
+
+
+def _file_of(made: _Made) -> str | None:
+    """The one file that a component reads or writes, if its option `path` names one."""
+    path = made.values.get("path")
+    if not isinstance(path, Path) or str(path) == "-":
+        return None
+    real = os.path.realpath(path)
+    if os.path.isfile(real):
+        return real
+    # What exists and is no file, as /dev/null or a folder, may well be shared; a glob is no name.
+    return None if os.path.exists(real) or any(c in str(path) for c in "*?[") else real
 
 
 def _once(problems: Sequence[Problem]) -> Iterator[Problem]:

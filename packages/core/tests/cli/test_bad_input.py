@@ -426,6 +426,68 @@ def read_only(folder):
     return pytest.skip("this user may write everywhere")
 
 
+FILES_OF_ONE_PIPELINE = """
+inputs:
+  i: {{use: "reader:Reader", path: {read}}}
+outputs:
+  o: {{use: "parts:Lines", path: {one}}}
+  p: {{use: "parts:Lines", path: {other}}}
+pipes:
+  main: [i, o]
+  side: [i, p]
+"""
+
+READER = """
+from pathlib import Path
+
+from penstock import RecordInput, component, option
+
+@component
+class Reader(RecordInput):
+    path: Path = option(help="File to read.")
+
+    def records(self, skip):
+        yield from ()
+"""
+
+
+def files(read, one, other):
+    return FILES_OF_ONE_PIPELINE.format(read=read, one=one, other=other)
+
+
+@pytest.mark.parametrize("spelling", ["a.txt", "./a.txt", "gone/../a.txt", "link.txt"])
+def test_an_output_that_would_overwrite_what_is_read(parts, spelling):
+    parts.write("reader.py", READER)
+    parts.write("a.txt", "precious")
+    (parts / "link.txt").symlink_to("a.txt")
+    [line] = refused(parts, files("a.txt", spelling, "b.txt"), code=3)
+    assert line == ("a.yaml:5:27: outputs.o.path: is also read by input 'i'; write to another file")
+    assert parts.penstock("run", "a.yaml").code == 3
+    assert (parts / "a.txt").read_text() == "precious"
+
+
+def test_two_outputs_that_would_write_one_file(parts):
+    parts.write("reader.py", READER)
+    [line] = refused(parts, files("a.txt", "b.txt", "./b.txt"), code=3)
+    assert line == (
+        "a.yaml:6:27: outputs.p.path: is also written by output 'o'; give each a file of its own"
+    )
+
+
+@pytest.mark.parametrize("path", ["'-'", "/dev/null", "'*.txt'", "folder"])
+def test_what_is_no_file_of_one_name_may_be_shared(parts, path):
+    parts.write("reader.py", READER)
+    (parts / "folder").mkdir()
+    parts.write("a.yaml", files(path, path, path))
+    assert parts.penstock("check", "a.yaml").code == 0
+
+
+def test_a_component_in_no_pipe_overwrites_nothing(parts):
+    parts.write("reader.py", READER)
+    parts.write("a.yaml", files("a.txt", "a.txt", "b.txt").replace("main: [i, o]", "main: [i]"))
+    assert parts.penstock("check", "a.yaml").code == 0
+
+
 def test_a_target_folder_that_is_read_only(parts):
     parts.write("a.yaml", pipeline_to(os.path.join(read_only(parts), "out.txt")))
     done = parts.penstock("run", "a.yaml", "-q")
