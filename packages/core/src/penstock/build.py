@@ -284,7 +284,9 @@ class _Builder:
         if self.problems:
             raise ConfigError(_once([*self.problems, *self.missing]))
         if self.missing:
-            raise PluginError("\n".join(map(str, self.missing)))
+            raise PluginError(
+                "\n".join(map(str, sorted(self.missing, key=lambda problem: problem.order)))
+            )
 
     def wrong(self, what: str, path: Sequence[str | int], hint: str | None = None) -> None:
         document = self.spec.document

@@ -266,6 +266,24 @@ def test_every_missing_plugin_is_told_at_once(parts):
     assert len(lines) == 2
 
 
+def test_missing_plugins_are_told_in_the_order_of_the_file(parts):
+    lines = refused(
+        parts,
+        """
+        engine: nowhere_engine
+        pipes: {main: [a, b]}
+        outputs: {b: {use: nowhere_b}}
+        inputs: {a: {use: nowhere_a}}
+        """,
+        code=4,
+    )
+    assert [line.split(": ")[1] for line in lines] == [
+        "engine.use",
+        "outputs.b.use",
+        "inputs.a.use",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
