@@ -83,7 +83,7 @@ def test_one_with_everything_that_is_known(cli, letters):
         (["--node", "picky", "--source", "right"], ["right:3@picky"]),
         (["--error", "ZeroDivisionError"], ["left:7@picky", "left:17@picky"]),
         (["--record", "left:3", "--record", "right:3"], ["left:3@picky", "right:3@picky"]),
-        (["--node", "other"], []),
+        (["--node", "left"], []),
         (["--run", "another"], []),
     ],
 )
@@ -405,3 +405,45 @@ def test_a_retry_that_fails_as_a_whole_changes_nothing(mended):
     assert done.code == 1
     assert done.err.endswith("nothing was tried again; the letters stay open\n")
     assert len(mended.penstock("errors", "a.yaml", "--json").json) == 5
+
+
+# ---- names that are wrong -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["errors", "runs"])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("aa.yaml", "did you mean 'a.yaml'?"),
+        ("numbres.toml", "did you mean 'numbers'?"),
+        ("zzzzzz.json", "name the file of a pipeline that has run"),
+    ],
+)
+def test_a_pipeline_that_is_not_there_and_never_ran(cli, letters, command, name, hint):
+    done = cli(command, name)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"{name}: no such file, and no run of that name; {hint}\n"
+
+
+def test_a_pipeline_that_is_not_there_where_nothing_ran(cli, folder):
+    done = cli("errors", "a.yaml")
+    assert done.code == 2
+    assert done.err.startswith("a.yaml: no such file, and no run of that name; ")
+    assert not (folder / ".penstock").exists()
+
+
+def test_a_node_that_has_no_dead_letters(cli, letters):
+    done = cli("errors", "a.yaml", "--node", "pickyy")
+    assert done.code == 2
+    assert done.err == (
+        "penstock errors: no dead letters of a node 'pickyy'; did you mean 'picky'?\n"
+    )
+    assert cli("errors", "a.yaml", "--node", "zzz").err == (
+        "penstock errors: no dead letters of a node 'zzz'; there are some of picky\n"
+    )
+    assert cli("errors", "a.yaml", "--node", "left").out == "no dead letters\n"
+    cli("errors", "a.yaml", "--drop", "--yes")
+    assert cli("errors", "a.yaml", "--node", "picky").out == "no dead letters\n"
+    assert cli("errors", "a.yaml", "--node", "zzz").err == (
+        "penstock errors: no dead letters of a node 'zzz'; there are none of any\n"
+    )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 from ..failures import shape_of
 from ..store import DeadLetter, decode_record
 from . import common_arguments
@@ -104,6 +104,8 @@ def run(options: Any) -> int:
 
 
 def _chosen(past: Past, options: Any) -> list[DeadLetter]:
+    if options.node is not None:
+        _must_have_letters(past, options.node)
     letters = [
         letter
         for letter in past.store.letters(past.name, options.run)
@@ -125,6 +127,20 @@ def _chosen(past: Past, options: Any) -> list[DeadLetter]:
             )
         found.extend(matching)
     return found
+
+
+def _must_have_letters(past: Past, node: str) -> None:
+    """Refuse a node that no run knows; one whose letters were all mended is not a mistake."""
+    nodes = list(dict.fromkeys(letter.node for letter in past.store.letters(past.name)))
+    known = {one["name"] for report in past.store.reports(past.name) for one in report["nodes"]}
+    if node in nodes or node in known:
+        return
+    near = nearest(node, nodes)
+    if near:
+        hint = f"did you mean {near!r}?"
+    else:
+        hint = f"there are some of {', '.join(nodes)}" if nodes else "there are none of any"
+    raise UsageError(f"no dead letters of a node {node!r}", where="penstock errors", hint=hint)
 
 
 # ---- what to show -------------------------------------------------------------------------------

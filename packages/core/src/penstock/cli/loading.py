@@ -9,7 +9,7 @@ from typing import Any
 
 from ..build import Pipeline, load_pipeline
 from ..dialect import read_document, read_spec
-from ..errors import PenstockError, UsageError
+from ..errors import PenstockError, UsageError, nearest
 from ..plugins import Plugins
 from ..stores.sqlite import SqliteStore
 
@@ -30,6 +30,8 @@ DEFAULT_FILES = ("penstock.yaml", "penstock.yml", "penstock.toml", "penstock.jso
 
 STATE = ".penstock"
 """The state folder, beside the pipeline file."""
+
+_ALL = 1_000_000
 
 
 def plugins_of(options: Any) -> Plugins:
@@ -94,6 +96,8 @@ def past_of(options: Any) -> Past:
         _must_exist(folder)
         return Past(SqliteStore(folder), None, None)
     store = store_of(options, file)
+    if not file.exists():
+        _must_be_known(file, store)
     _must_exist(store.path.parent)
     return Past(store, _name_in(file, options), file)
 
@@ -117,6 +121,31 @@ def _must_exist(folder: Path) -> None:
             where=str(folder),
             hint="run the pipeline first, or choose a folder with --state",
         )
+
+
+def _must_be_known(file: Path, store: SqliteStore) -> None:
+    """A file that is not there may have been removed after its runs; else its name is wrong."""
+    try:
+        name = file.stem
+        if store.reports(name, 1) or store.letters(name) or store.checkpoint(name):
+            return
+        names = {one["pipeline"] for one in store.reports(None, _ALL)}
+    finally:
+        store.close()
+    near = nearest(file.name, _pipeline_files(file.parent)) or nearest(file.stem, names)
+    raise UsageError(
+        "no such file, and no run of that name",
+        where=str(file),
+        hint=f"did you mean {near!r}?" if near else "name the file of a pipeline that has run",
+    )
+
+
+def _pipeline_files(folder: Path) -> list[str]:
+    suffixes = {Path(name).suffix for name in DEFAULT_FILES}
+    try:
+        return [one.name for one in folder.iterdir() if one.suffix in suffixes]
+    except OSError:
+        return []  # only for a hint: a folder that cannot be listed gives none
 
 
 def _name_in(file: Path, options: Any) -> str:
