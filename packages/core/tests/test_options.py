@@ -226,3 +226,10 @@ def test_a_value_that_cannot_be_placed_is_a_problem(given: Any, message: str) ->
     _, [problem] = read_options(Placed, {"name": given}, Path("/base"))
 
     assert str(problem).startswith(message)
+
+
+def test_the_home_of_a_user_who_does_not_exist() -> None:
+    _, problems = read_options(Everything, {"path": "~nouser/x.csv"}, Path("/base"))
+    assert [str(one) for one in problems] == [
+        "path: must be a path, got '~nouser/x.csv'; there is no such user"
+    ]

@@ -330,7 +330,12 @@ def _path(value: Any, base: Path | None) -> Path:
         raise _WrongError(f"must be a path, got {value!r}")
     if base is None or str(value) == "-":  # "-" is standard input or output
         return value
-    return base / value.expanduser()
+    try:
+        return base / value.expanduser()
+    except RuntimeError:
+        raise _WrongError(
+            f"must be a path, got {str(value)!r}", hint="there is no such user"
+        ) from None
 
 
 def _nothing(value: Any, base: Path | None) -> None:
