@@ -277,6 +277,8 @@ def load(target: str) -> Any:
 
 def refuse_if_shared(path: Path) -> None:
     """Code that somebody else may change is not run on a user's behalf."""
+    if path.is_dir():
+        raise PluginError("is a folder", where=str(path), hint="name the file in it")
     if os.name != "posix":
         return
     try:

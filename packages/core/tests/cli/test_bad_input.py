@@ -419,6 +419,14 @@ def test_a_plugin_file_that_is_none(parts, name):
     assert done.err.startswith(f"{name}: ")
 
 
+def test_a_folder_of_plugins_in_place_of_a_file(parts):
+    (parts / "mine").mkdir()
+    (parts / "mine").chmod(0o777)
+    parts.write("a.yaml", GOOD)
+    done = parts.penstock("check", "a.yaml", "--plugin", "mine")
+    assert (done.code, done.err) == (4, "mine: is a folder; name the file in it\n")
+
+
 # ---- where to write -----------------------------------------------------------------------------
 
 
