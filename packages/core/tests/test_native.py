@@ -296,3 +296,24 @@ def test_components_that_stand_in_no_pipe_are_mentioned(folder: Path) -> None:
     made = pipeline(folder, 'inputs: {a: "shop:rows"}\noutputs: {o: "shop:keep"}\npipes: {m: [a]}')
 
     assert made.warnings == ["o stands in no pipe"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: [LONG]",
+        "inputs: LONG",
+        "inputs: {a: [LONG]}",
+        "pipes: {m: LONG}",
+        "pipes: {m: [LONG]}",
+        "pipes: {m: [[LONG]]}",
+        "pipes: {m: [{a: LONG}]}",
+        "epoch: [LONG]",
+        "version: LONG",
+    ],
+)
+def test_a_long_value_does_not_fill_the_screen(folder: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        pipeline(folder, "transformers: {}\n" + text.replace("LONG", "x" * 100_000))
+    assert all(len(line) < 200 for line in str(raised.value).splitlines())
+    assert "…" in str(raised.value)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from penstock import ByteSize, ConfigError, Duration, component, option
-from penstock.options import mask, options_of, read_options, schema_of, secrets_of, type_name
+from penstock.options import mask, options_of, read_options, schema_of, secrets_of, short, type_name
 
 
 def one_character(value: str) -> None:
@@ -233,3 +233,29 @@ def test_the_home_of_a_user_who_does_not_exist() -> None:
     assert [str(one) for one in problems] == [
         "path: must be a path, got '~nouser/x.csv'; there is no such user"
     ]
+
+
+LONG = "x" * 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, LONG) for name in ("count", "share", "flag", "wait", "size", "mode", "nested")),
+        *((name, LONG) for name in ("names", "sizes", "limit", "delimiter")),
+        ("key", {"a": LONG}),
+        ("path", [LONG]),
+        ("count", LONG.encode()),
+        ("names", [[LONG]]),
+    ],
+)
+def test_a_long_value_is_shown_by_its_beginning(name: str, value: Any) -> None:
+    _, [problem] = read_options(Everything, {"path": "a", name: value})
+    assert len(str(problem)) < 200
+    assert "…" in str(problem)
+
+
+def test_a_value_of_up_to_60_characters_is_shown_whole() -> None:
+    assert short("x" * 58) == repr("x" * 58)
+    assert short("x" * 59) == "'" + "x" * 58 + "…"
+    assert short(list("ab")) == "['a', 'b']"

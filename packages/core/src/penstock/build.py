@@ -18,7 +18,7 @@ from .dialect import read_document, read_spec
 from .errors import ConfigError, PluginError, Problem, UsageError, nearest
 from .graph import Graph, Node, plan
 from .journal import Report
-from .options import read_options
+from .options import read_options, short
 from .plugins import Plugins, load
 from .runs import Display, EpochLimits, Run
 from .spec import ComponentSpec, PipelineSpec, PipeStep, Settings
@@ -225,11 +225,11 @@ def pipeline_of(
         steps = []
         for one in pipe:
             if id(one) not in names:
-                names[id(one)] = short = _fresh_name(one, made)
+                names[id(one)] = own = _fresh_name(one, made)
                 role = _role_of(one)
-                component_spec = ComponentSpec(short, role, type(one).__name__)
-                spec.components[short] = component_spec
-                made[short] = _Object(component_spec, type(one), {}, instance=one)
+                component_spec = ComponentSpec(own, role, type(one).__name__)
+                spec.components[own] = component_spec
+                made[own] = _Object(component_spec, type(one), {}, instance=one)
             steps.append(PipeStep(names[id(one)]))
         spec.pipes[str(index + 1)] = steps
     if engine is not None:
@@ -257,7 +257,7 @@ def _role_of(one: Any) -> str:
     if hasattr(one, "process"):
         return "transformer"
     raise UsageError(
-        f"{one!r} is not a component", hint="give inputs, inspectors, transformers and outputs"
+        f"{short(one)} is not a component", hint="give inputs, inspectors, transformers and outputs"
     )
 
 
@@ -387,7 +387,7 @@ class _Builder:
         if broker_spec is None:
             near = nearest(str(name), self.spec.brokers)
             self.wrong(
-                f"no broker named {name!r}",
+                f"no broker named {short(name)}",
                 [*component.path, "broker"],
                 f"did you mean {near!r}?" if near else "declare it under brokers",
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import nearest
-from .options import ByteSize, Duration, component, option, read_options
+from .options import ByteSize, Duration, component, option, read_options, short
 from .spec import RESERVED, ROLES, ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 
 __all__ = [
@@ -116,7 +116,7 @@ class _Reader:
                 hint = f"did you mean {near!r}?" if near else f"there are {', '.join(SECTIONS)}"
                 self.wrong("no such section", key, hint=hint)
         if document.data.get("version", 1) != 1:
-            self.wrong(f"must be 1, got {document.data['version']!r}", "version")
+            self.wrong(f"must be 1, got {short(document.data['version'])}", "version")
         spec = PipelineSpec(name=self.text("name") or _stem(document), document=document)
         spec.description = self.text("description")
         for role, section in ROLES.items():
@@ -131,7 +131,7 @@ class _Reader:
     def text(self, key: str) -> str:
         value = self.document.data.get(key, "")
         if not isinstance(value, str):
-            self.wrong(f"must be text, got {value!r}", key, hint="write it in quotes")
+            self.wrong(f"must be text, got {short(value)}", key, hint="write it in quotes")
             return ""
         return value
 
@@ -140,7 +140,7 @@ class _Reader:
         if found is None:
             return
         if not isinstance(found, Mapping):
-            self.wrong(f"must be a mapping of names, got {found!r}", section)
+            self.wrong(f"must be a mapping of names, got {short(found)}", section)
             return
         for name, entry in found.items():
             if not _hidden(name):
@@ -155,7 +155,7 @@ class _Reader:
             if earlier is not made:
                 article = "an" if earlier.role[0] in "aeiou" else "a"
                 self.wrong(
-                    f"{name!r} is the name of {article} {earlier.role} already",
+                    f"{short(name)} is the name of {article} {earlier.role} already",
                     *path,
                     hint="give it a name of its own",
                 )
@@ -167,7 +167,7 @@ class _Reader:
         if isinstance(entry, str):
             entry = {"use": entry}
         if not isinstance(entry, Mapping):
-            self.wrong(f"must be a mapping with 'use', got {entry!r}", *path)
+            self.wrong(f"must be a mapping with 'use', got {short(entry)}", *path)
             return ComponentSpec(name, role, "", path=path)
         reserved = {key: entry[key] for key in entry if key in RESERVED}
         options = {key: entry[key] for key in entry if key not in RESERVED and not _hidden(key)}
@@ -234,7 +234,7 @@ class _Reader:
             return
         for pipe, path, steps in self.entries("pipes"):
             if not isinstance(steps, list) or not steps:
-                self.wrong(f"must be a list of component names, got {steps!r}", *path)
+                self.wrong(f"must be a list of component names, got {short(steps)}", *path)
                 continue
             spec.pipes[pipe] = [
                 step
@@ -248,7 +248,7 @@ class _Reader:
             (word, name), *_ = entry.items()
             if word not in ("mix", "append"):
                 self.wrong(
-                    f"must be a name, or 'mix' or 'append' with an input, got {entry!r}", *path
+                    f"must be a name, or 'mix' or 'append' with an input, got {short(entry)}", *path
                 )
                 return None
             mix, entry = word == "mix", name
@@ -257,15 +257,15 @@ class _Reader:
                 and entry in spec.components
                 and spec.components[entry].role != "input"
             ):
-                self.wrong(f"only an input can be {word}ed, {entry!r} is not one", *path)
+                self.wrong(f"only an input can be {word}ed, {short(entry)} is not one", *path)
                 return None
         if not isinstance(entry, str):
-            self.wrong(f"must be the name of a component, got {entry!r}", *path)
+            self.wrong(f"must be the name of a component, got {short(entry)}", *path)
             return None
         if entry not in spec.components:
             near = nearest(entry, spec.components)
             hint = f"did you mean {near!r}?" if near else "declare it first"
-            self.wrong(f"no component named {entry!r}", *path, hint=hint)
+            self.wrong(f"no component named {short(entry)}", *path, hint=hint)
             return None
         return PipeStep(entry, mix, path)
 
@@ -279,7 +279,8 @@ class _Reader:
             return {}
         if not isinstance(entry, Mapping):
             self.wrong(
-                f"must be a mapping of 'records', 'bytes' and 'seconds', got {entry!r}", "epoch"
+                f"must be a mapping of 'records', 'bytes' and 'seconds', got {short(entry)}",
+                "epoch",
             )
             return {}
         values, problems = read_options(EpochOptions, entry)

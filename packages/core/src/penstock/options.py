@@ -37,6 +37,7 @@ __all__ = [
     "schema_of",
     "seconds_of",
     "secrets_of",
+    "short",
     "type_name",
 ]
 
@@ -208,7 +209,7 @@ def read_options(
             what = wrong.what.split(", got ")[0] if one.secret else wrong.what
             problems.append(Problem(what, name + wrong.path, hint=wrong.hint))
         except (ValueError, TypeError) as error:
-            shown = "" if one.secret else f", got {given[name]!r}"
+            shown = "" if one.secret else f", got {short(given[name])}"
             text = str(error)
             problems.append(Problem(text if ", got " in text else text + shown, name))
     if not problems:
@@ -279,15 +280,15 @@ def _convert(kind: Any, value: Any, base: Path | None) -> Any:
     if plain is Callable or kind is Callable:
         if callable(value):
             return value
-        raise _WrongError(f"must be a function, got {value!r}")
-    raise _WrongError(f"must be {type_name(kind)}, got {value!r}")
+        raise _WrongError(f"must be a function, got {short(value)}")
+    raise _WrongError(f"must be {type_name(kind)}, got {short(value)}")
 
 
 def _text(value: Any, base: Path | None) -> str:
     if isinstance(value, str):
         return value
     hint = "write it in quotes" if not isinstance(value, (list, dict)) else None
-    raise _WrongError(f"must be text, got {value!r}", hint=hint)
+    raise _WrongError(f"must be text, got {short(value)}", hint=hint)
 
 
 def _whole(value: Any, base: Path | None) -> int:
@@ -295,7 +296,7 @@ def _whole(value: Any, base: Path | None) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _WrongError(f"must be a whole number, got {value!r}")
+    raise _WrongError(f"must be a whole number, got {short(value)}")
 
 
 def _number(value: Any, base: Path | None) -> float:
@@ -306,7 +307,7 @@ def _number(value: Any, base: Path | None) -> float:
             return float(value)
         except ValueError:
             pass  # reported below, with the words for every other wrong value
-    raise _WrongError(f"must be a number, got {value!r}")
+    raise _WrongError(f"must be a number, got {short(value)}")
 
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True}
@@ -318,7 +319,7 @@ def _bool(value: Any, base: Path | None) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    raise _WrongError(f"must be true or false, got {value!r}")
+    raise _WrongError(f"must be true or false, got {short(value)}")
 
 
 def _path(value: Any, base: Path | None) -> Path:
@@ -327,20 +328,20 @@ def _path(value: Any, base: Path | None) -> Path:
             raise _WrongError("must be a path, got ''")
         value = Path(value)
     if not isinstance(value, Path):
-        raise _WrongError(f"must be a path, got {value!r}")
+        raise _WrongError(f"must be a path, got {short(value)}")
     if base is None or str(value) == "-":  # "-" is standard input or output
         return value
     try:
         return base / value.expanduser()
     except RuntimeError:
         raise _WrongError(
-            f"must be a path, got {str(value)!r}", hint="there is no such user"
+            f"must be a path, got {short(str(value))}", hint="there is no such user"
         ) from None
 
 
 def _nothing(value: Any, base: Path | None) -> None:
     if value is not None:
-        raise _WrongError(f"must be empty, got {value!r}")
+        raise _WrongError(f"must be empty, got {short(value)}")
 
 
 _PLAIN: dict[Any, Callable[[Any, Path | None], Any]] = {
@@ -366,9 +367,9 @@ def _convert_unit(kind: Any, value: Any, base: Path | None) -> Any:
         try:
             return plain(unit.parse(value))
         except ValueError as error:
-            raise _WrongError(f"{error}, got {value!r}") from None
+            raise _WrongError(f"{error}, got {short(value)}") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise _WrongError(f"must be {unit.name} such as {unit.example}, got {value!r}")
+        raise _WrongError(f"must be {unit.name} such as {unit.example}, got {short(value)}")
     return plain(value)
 
 
@@ -382,7 +383,7 @@ def _convert_choice(choices: tuple[Any, ...], value: Any) -> Any:
         else None
     )
     raise _WrongError(
-        f"must be {_or([repr(choice) for choice in choices])}, got {value!r}",
+        f"must be {_or([repr(choice) for choice in choices])}, got {short(value)}",
         hint=f"did you mean {near!r}?" if near else None,
     )
 
@@ -401,7 +402,7 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, base: Path | None) -> Any
     if deeper:
         raise deeper[0]
     shown = [type_name(kind) for kind in kinds if kind is not types.NoneType]
-    raise _WrongError(f"must be {_or(shown)}, got {value!r}", hint=wrongs[0].hint)
+    raise _WrongError(f"must be {_or(shown)}, got {short(value)}", hint=wrongs[0].hint)
 
 
 def _convert_list(kind: Any, value: Any, base: Path | None) -> Any:
@@ -409,8 +410,8 @@ def _convert_list(kind: Any, value: Any, base: Path | None) -> Any:
     inner = (typing.get_args(kind) or (Any,))[0]
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise _WrongError(
-            f"must be a list, got {value!r}",
-            hint=f"write [{value}]" if isinstance(value, str) else None,
+            f"must be a list, got {short(value)}",
+            hint=f"write [{value}]" if isinstance(value, str) and len(value) < _SHORT else None,
         )
     made = []
     for index, one in enumerate(value):
@@ -423,7 +424,7 @@ def _convert_list(kind: Any, value: Any, base: Path | None) -> Any:
 
 def _convert_dict(kind: Any, value: Any, base: Path | None) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
-        raise _WrongError(f"must be a mapping, got {value!r}")
+        raise _WrongError(f"must be a mapping, got {short(value)}")
     key_kind, value_kind = typing.get_args(kind) or (Any, Any)
     made = {}
     for key, one in value.items():
@@ -438,7 +439,7 @@ def _convert_nested(cls: type, value: Any, base: Path | None) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
-        raise _WrongError(f"must be a mapping, got {value!r}")
+        raise _WrongError(f"must be a mapping, got {short(value)}")
     values, problems = read_options(cls, value, base)
     if problems:
         first = problems[0]
@@ -489,6 +490,16 @@ def _plural(name: str) -> str:
         "any value": "any values",
     }
     return words.get(name, name)
+
+
+_SHORT = 60
+
+
+def short(value: Any) -> str:
+    """A value as a message shows it: whole, or its beginning when it is long."""
+    # A text is cut before `repr`, which would copy all of it; two quotes are part of the length.
+    text = repr(value[:_SHORT] if isinstance(value, (str, bytes)) else value)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 
 def _or(names: Sequence[str]) -> str:
