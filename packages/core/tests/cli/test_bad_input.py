@@ -331,6 +331,21 @@ def test_a_setting(parts, setting, code, sentence):
     assert done.err.startswith(sentence)
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", ""])
+@pytest.mark.parametrize(("command", "argument"), [("run", "--max-records"), ("runs", "--limit")])
+def test_a_number_of_nothing(cli, command, argument, value):
+    done = cli(command, f"{argument}={value}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"{argument}: must be a whole number of at least 1, got {value!r}\n"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf", ""])
+def test_no_time_at_all(cli, value):
+    done = cli("run", f"--max-seconds={value}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"--max-seconds: must be a number of seconds above 0, got {value!r}\n"
+
+
 # ---- plugins ------------------------------------------------------------------------------------
 
 HOOK = """

@@ -28,6 +28,7 @@ def test_as_json_and_only_so_many(cli, journal):
     assert len(cli("runs", "numbers.yaml", "--json").json) == 2
     [newest] = cli("runs", "numbers.yaml", "--limit", "1", "--json").json
     assert newest["balance"]["read"] == 2
+    assert len(cli("runs", "numbers.yaml", "--limit", "9" * 30, "--json").json) == 2
 
 
 @pytest.mark.parametrize("arguments", [["numbers.yaml", "last"], ["last"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ..build import Pipeline, load_pipeline
 from ..dialect import read_document, read_spec
 from ..errors import PenstockError, UsageError, nearest
+from ..options import short
 from ..plugins import Plugins
 from ..stores.sqlite import SqliteStore
 
@@ -17,6 +19,7 @@ __all__ = [
     "DEFAULT_FILES",
     "STATE",
     "Past",
+    "at_least_one",
     "find_file",
     "load",
     "past_arguments",
@@ -66,6 +69,22 @@ def load(options: Any) -> Pipeline:
         settings=options.set,
         engine=getattr(options, "engine", None),
     )
+
+
+def at_least_one(argument: str) -> Callable[[str], int]:
+    """Reads the value of an argument that counts something."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = 0  # refused below, in the same words
+        if number < 1:
+            what = f"must be a whole number of at least 1, got {short(text)}"
+            raise UsageError(what, where=argument)
+        return number
+
+    return read
 
 
 def store_of(options: Any, file: Path | None = None) -> SqliteStore:

@@ -8,13 +8,13 @@ import sys
 from shlex import quote
 from typing import Any
 
-from ..errors import EXIT_FAILED
+from ..errors import EXIT_FAILED, UsageError
 from ..journal import Report
-from ..options import seconds_of
+from ..options import seconds_of, short
 from ..runs import Display, Run
 from ..supervise import RESTARTS, supervise
 from . import common_arguments
-from .loading import find_file, load, store_of
+from .loading import at_least_one, find_file, load, store_of
 from .showing import print_json
 from .signals import GRACE, Draining
 
@@ -28,12 +28,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-records",
-        type=int,
+        type=at_least_one("--max-records"),
         metavar="N",
         help="stop after reading N records; the next run goes on",
     )
     parser.add_argument(
-        "--max-seconds", type=float, metavar="N", help="stop after N seconds; the next run goes on"
+        "--max-seconds",
+        type=_max_seconds,
+        metavar="N",
+        help="stop after N seconds; the next run goes on",
     )
     parser.add_argument(
         "--no-restart",
@@ -60,6 +63,17 @@ def _seconds(text: str) -> float:
         return seconds_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _max_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0  # refused below, in the same words
+    if not 0 < seconds < float("inf"):
+        what = f"must be a number of seconds above 0, got {short(text)}"
+        raise UsageError(what, where="--max-seconds")
+    return seconds
 
 
 def run(options: Any) -> int:

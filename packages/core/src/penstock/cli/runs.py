@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import UsageError
 from ..journal import Report
 from . import common_arguments
-from .loading import Past, past_arguments, past_of
+from .loading import Past, at_least_one, past_arguments, past_of
 from .showing import print_json, table, when
 
 HELP = "show earlier runs"
@@ -24,7 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--key", metavar="VALUE", help="say which runs read a record with this key")
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="show so many runs (default: 20)"
+        "--limit",
+        type=at_least_one("--limit"),
+        default=20,
+        metavar="N",
+        help="show so many runs (default: 20)",
     )
     common_arguments(parser, pipeline=False)
 
@@ -50,7 +54,7 @@ def _sort_out(options: Any) -> None:
 
 
 def _list(past: Past, options: Any) -> int:
-    reports = past.store.reports(past.name, max(1, options.limit))
+    reports = past.store.reports(past.name, min(options.limit, _ALL))
     if options.json:
         print_json(reports)
         return 0
