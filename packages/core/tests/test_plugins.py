@@ -94,6 +94,22 @@ def test_two_providers_of_a_name_are_an_error_when_it_is_used(site: Any) -> None
             "penstock_inputs: ValueError: no",
         ),
         ("@hookimpl\ndef penstock_inputs():\n    return 5\n", "penstock_inputs: TypeError: "),
+        (
+            "@hookimpl\ndef penstock_inputs():\n    return {7: 'a:b'}\n",
+            "penstock_inputs: a name must be text, got 7",
+        ),
+        (
+            "@hookimpl\ndef penstock_inputs():\n    return {'': 'a:b'}\n",
+            "penstock_inputs: a name must be text, got ''",
+        ),
+        (
+            "@hookimpl\ndef penstock_inputs():\n    return {'a': None}\n",
+            "penstock_inputs: 'a' must stand for 'module:attribute' or a class, got None",
+        ),
+        (
+            "@hookimpl\ndef penstock_inputs():\n    return {'a': ['x']}\n",
+            "penstock_inputs: 'a' must stand for 'module:attribute' or a class, got ['x']",
+        ),
     ],
 )
 def test_a_broken_plugin_is_listed_and_the_others_work(site: Any, code: str, reason: str) -> None:

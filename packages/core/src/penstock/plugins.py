@@ -237,12 +237,30 @@ class Plugins:
         return found
 
     def _answers(self, one: Distribution, implementation: Any) -> Sequence[tuple[str, Any]]:
+        hook = implementation.function.__name__
         try:
-            return list(dict(implementation.function()).items())
+            answers = list(dict(implementation.function()).items())
         except (Exception, SystemExit) as error:
-            one.state = "broken"
-            one.reason = f"{implementation.function.__name__}: {type(error).__name__}: {error}"
+            one.state, one.reason = "broken", f"{hook}: {type(error).__name__}: {error}"
             return ()
+        wrong = next(filter(None, map(_wrong_answer, answers)), None)
+        if wrong is not None:
+            one.state, one.reason = "broken", f"{hook}: {wrong}"
+            return ()
+        return answers
+
+
+def _wrong_answer(answer: tuple[Any, Any]) -> str | None:
+    """What is wrong with a name and its target, if anything is."""
+    from .options import short
+
+    name, target = answer
+    if not isinstance(name, str) or not name:
+        return f"a name must be text, got {short(name)}"
+    # A command may be a module or an object; what is neither of these nor callable is a mistake.
+    if isinstance(target, str) or callable(target) or hasattr(target, "run"):
+        return None
+    return f"{short(name)} must stand for 'module:attribute' or a class, got {short(target)}"
 
 
 def _arguments(function: Any) -> set[str]:

@@ -392,6 +392,17 @@ def test_a_plugin_that_cannot_be_imported_does_no_harm(parts, text, reason):
     assert f"broken  {reason}" in parts.penstock("plugins").out
 
 
+@pytest.mark.parametrize("answer", ["{7: 'a:b', 'c': 'd:e'}", "{'c': 7}", "{None: None}"])
+def test_a_plugin_that_answers_nonsense_does_no_harm(parts, answer):
+    parts.provide("acme-torn", HOOK.replace('{"numbers": "parts:Numbers"}', answer))
+    parts.write("a.yaml", GOOD)
+    assert parts.penstock("run", "a.yaml", "-q").out == "1\n2\n3\n"
+    for command in (["list"], ["list", "--json"], ["plugins"]):
+        done = parts.penstock(*command)
+        assert (done.code, done.err) == (0, "")
+    assert "broken  penstock_inputs: " in done.out
+
+
 def test_a_name_that_a_broken_plugin_may_have_provided(parts):
     parts.provide("acme-torn", "1 / 0")
     [line] = refused(parts, GOOD.replace('"parts:Numbers"', "numbers"), code=4)
