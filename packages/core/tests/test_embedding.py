@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import penstock
-from penstock import MemoryStore, PenstockError, RecordError, RunError, Transformer
+from penstock import MemoryStore, PenstockError, RecordError, RunError, Transformer, UsageError
 from penstock.testing import ListInput, ListOutput
 
 
@@ -35,6 +36,34 @@ def test_lists_of_components_run_as_pipes() -> None:
     penstock.run([source, one], [source, two], engine="threads")
 
     assert one.values == two.values == [1, 2]
+
+
+@pytest.mark.parametrize("what", [[], [[]], [()], [[ListOutput()], []]])
+def test_nothing_to_run(what: list[Any]) -> None:
+    with pytest.raises(UsageError) as raised:
+        penstock.run(*what)
+    assert str(raised.value) == (
+        "penstock.run: nothing to run; give a pipeline file, components, or lists of components"
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ([[{"a": 1}], ListOutput()], "[{'a': 1}]"),
+        ([[{"a": 1}], [ListOutput()]], "{'a': 1}"),
+        ([ListInput(values=[1]), [ListOutput()]], "[ListOutput()]"),
+        ([ListInput(values=[1]), Half], f"{Half!r}"),
+        (["a.yaml", "b.yaml"], "'a.yaml'"),
+        ([None], "None"),
+    ],
+)
+def test_what_is_no_component(what: list[Any], shown: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        penstock.run(*what)
+    assert str(raised.value) == (
+        f"{shown} is not a component; give inputs, inspectors, transformers and outputs"
+    )
 
 
 def test_a_file_runs_and_its_state_stays_beside_it(tmp_path: Path) -> None:

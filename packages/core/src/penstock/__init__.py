@@ -195,8 +195,16 @@ def run(
     if len(what) == 1 and (isinstance(what[0], str) or hasattr(what[0], "__fspath__")):
         file = cast("str | Path", what[0])
         return load_pipeline(file, plugins, settings=settings, engine=engine).run(store=store)
-    if any(isinstance(one, (list, tuple)) for one in what):
+    if all(isinstance(one, (list, tuple)) for one in what):
         pipes = [list(cast("Sequence[Component]", one)) for one in what]
     else:
         pipes = [list(cast("tuple[Component, ...]", what))]
+    if not pipes or not all(pipes):
+        from .errors import UsageError
+
+        raise UsageError(
+            "nothing to run",
+            where="penstock.run",
+            hint="give a pipeline file, components, or lists of components",
+        )
     return pipeline_of(pipes, plugins, name=name, engine=engine).run(store=store)

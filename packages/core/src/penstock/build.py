@@ -254,7 +254,7 @@ def _role_of(one: Any) -> str:
     for role, base in _BASES.items():
         if isinstance(one, base):
             return role
-    if hasattr(one, "process"):
+    if hasattr(one, "process") and not isclass(one):
         return "transformer"
     raise UsageError(
         f"{short(one)} is not a component", hint="give inputs, inspectors, transformers and outputs"
