@@ -197,6 +197,7 @@ def load_pipeline(
     for text in settings:
         _override(spec, text)
     if engine is not None:
+        _must_mean_an_engine(engine, plugins)
         spec.engine = _engine(engine)
     return build(spec, plugins)
 
@@ -500,6 +501,18 @@ def _once(problems: Sequence[Problem]) -> Iterator[Problem]:
 
 def _engine(use: str) -> ComponentSpec:
     return ComponentSpec("engine", "engine", use, path=("engine",))
+
+
+def _must_mean_an_engine(name: str, plugins: Plugins) -> None:
+    """Refuse a name that nobody knows. What only needs installing is a missing plugin instead."""
+    from .known import distribution_of
+
+    if plugins.names("engine").get(name.rpartition("/")[2]) or distribution_of("engine", name):
+        return
+    try:
+        plugins.find("engine", name)
+    except PluginError as error:
+        raise UsageError(error.what, where="--engine", hint=error.hint) from None
 
 
 def load_beside(use: str, directory: Path) -> Any:

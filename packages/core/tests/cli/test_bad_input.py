@@ -346,6 +346,24 @@ def test_no_time_at_all(cli, value):
     assert done.err == f"--max-seconds: must be a number of seconds above 0, got {value!r}\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("threds", "did you mean 'threads'?"), ("zzz", "see `penstock list engines`")],
+)
+def test_an_engine_that_nobody_knows(parts, name, hint):
+    parts.write("a.yaml", GOOD)
+    done = parts.penstock("run", "a.yaml", "--no-plugins", "--engine", name)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"--engine: no engine named {name!r}; {hint}\n"
+
+
+def test_an_engine_of_a_plugin_that_is_not_there_is_a_missing_plugin(parts):
+    parts.write("a.yaml", GOOD)
+    done = parts.penstock("run", "a.yaml", "--engine", "acme/threads")
+    assert done.code == 4
+    assert "engine.use: no engine named 'acme/threads'; " in done.err
+
+
 # ---- plugins ------------------------------------------------------------------------------------
 
 HOOK = """
