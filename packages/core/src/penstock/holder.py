@@ -28,6 +28,8 @@ def alive(holder: str) -> bool | None:
         return False
     except PermissionError:
         pass  # it runs, as somebody else
+    if _state(pid) in ("Z", "X"):
+        return False  # killed; only nobody has asked yet how it ended
     return started in ("started unknown", f"started {_started(pid)}")
 
 
@@ -41,9 +43,19 @@ def _host() -> str:
 
 def _started(pid: int) -> str:
     """When a process started, in the kernel's ticks; process ids are used again, this is not."""
+    return _status(pid, 19)
+
+
+def _state(pid: int) -> str:
+    """One letter: R runs, S sleeps, Z is dead but not yet waited for, X is just dying."""
+    return _status(pid, 0)
+
+
+def _status(pid: int, field: int) -> str:
+    """A field of what the kernel says of a process, counted from 0 after the command's name."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             # The command may hold spaces and brackets, so count from its end.
-            return file.read().rpartition(")")[2].split()[19]
+            return file.read().rpartition(")")[2].split()[field]
     except (OSError, IndexError):
         return "unknown"
