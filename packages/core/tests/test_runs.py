@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -556,3 +557,76 @@ def test_every_failing_result_of_one_record_is_a_letter(start: EngineRun) -> Non
     assert [(one.ordinal, one.part) for one in store.letters()] == [
         (ordinal, part) for ordinal in (1, 2) for part in (0, 1, 2)
     ]
+
+
+class Leaves(Transformer):
+    """Leaves, in one way or another, with the second record."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def transform(self, record: int) -> int:
+        if record == 2:
+            raise self.error
+        return record
+
+
+class LeavesWithBatch(Leaves):
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        yield batch
+        raise self.error
+
+
+class LeavesAtEnd(Stage):
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        yield batch
+
+    def finish(self) -> Iterable[Batch]:
+        raise SystemExit(0)
+
+
+class LeavesWhenOpened(Inspector):
+    def open(self, context: Any) -> None:
+        raise SystemExit(0)
+
+
+class LeavesWhenCompleted(ListOutput):
+    def finish(self) -> None:
+        raise SystemExit(0)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit("0"), CancelledError("0")])
+@pytest.mark.parametrize("kind", [Leaves, LeavesWithBatch])
+def test_a_stage_that_leaves_ends_the_run_with_an_error(
+    start: EngineRun, kind: type[Leaves], error: BaseException
+) -> None:
+    run = start(ListInput(values=[1, 2, 3]), kind(error), ListOutput())
+    report = run.execute()
+    assert report.status == "failed"
+    assert report.error is not None
+    assert report.error.endswith(
+        f"left with {type(error).__name__}: 0; raise RecordError to set a record aside"
+    )
+    assert " at list:1: " in report.error
+    assert isinstance(run.error, RunError)
+    assert run.error.node == run.stages[0].name
+
+
+@pytest.mark.parametrize(
+    ("components", "node"),
+    [
+        ([ListInput(values=[1, Raise(SystemExit(0))]), ListOutput()], "list"),
+        ([ListInput(values=[1]), ListOutput(fail=SystemExit(0))], "list2 at list:1"),
+        ([ListInput(values=[1]), LeavesAtEnd(), ListOutput()], "leaves_at_end"),
+        ([ListInput(values=[1]), LeavesWhenOpened(), ListOutput()], "leaves_when_opened"),
+        ([ListInput(values=[1]), LeavesWhenCompleted()], "leaves_when_completed"),
+    ],
+)
+def test_wherever_a_component_leaves_it_is_named(
+    start: EngineRun, components: list[Any], node: str
+) -> None:
+    report = start(*components).execute()
+    assert report.status == "failed"
+    assert (
+        report.error == f"{node}: left with SystemExit: 0; raise RecordError to set a record aside"
+    )

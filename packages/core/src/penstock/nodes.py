@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
     from .graph import Graph, Node
     from .schedule import Clock
 
-__all__ = ["Duties", "NodeRun", "copy_of", "node_runs"]
+__all__ = ["Duties", "NodeRun", "copy_of", "faults", "node_runs"]
+
+
+def faults() -> tuple[type[BaseException], ...]:
+    """What a component may raise that is its own fault, for an `except`, which asks only when
+    something was raised.
+
+    Leaving (`sys.exit()`, a cancelled task) is among it: passed on, it would end the run without
+    a word and as if all were well. Ctrl-C and what signal handlers raise are not.
+    """
+    cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", Exception)
+    return (Exception, SystemExit, GeneratorExit, cancelled)
 
 
 _COUNTED = (
@@ -99,7 +111,7 @@ class NodeRun:
         )
         try:
             self.component.open(context)
-        except Exception as error:
+        except faults() as error:
             if not self.settings.optional:
                 raise self.broken(error) from error
             self.switch_off(error)
@@ -119,6 +131,7 @@ class NodeRun:
         timed, counted, with failing records set aside."""
         duties = self.duties
         start = perf_counter()
+        passing = False
         try:
             if batch is not None:
                 self.received += len(batch.records)
@@ -140,9 +153,13 @@ class NodeRun:
                     duties.done(self, out)
                 out.failures = ()  # they stay here; what comes next must not count them again
                 if out.records:
+                    passing = True
                     yield out
+                    passing = False
                 start = perf_counter()
-        except Exception as error:
+        except faults() as error:
+            if passing:  # this generator is being closed
+                raise
             raise self.broken(error, batch) from error
         self.seconds += perf_counter() - start
         self.satisfied = cast(Stage, self.component).satisfied
@@ -171,7 +188,7 @@ class NodeRun:
                 failures = self.patiently(lambda: output.write(batch)) or ()
                 if self.duties.spool is not None:
                     self.duties.spool(self, batch, failures)
-            except Exception as error:
+            except faults() as error:
                 if not self.settings.optional:
                     raise self.broken(error, batch) from error
                 self.switch_off(error)
@@ -208,7 +225,7 @@ class NodeRun:
         start = perf_counter()
         try:
             return call()
-        except Exception as error:
+        except faults() as error:
             raise self.broken(error) from error
         finally:
             self.seconds += perf_counter() - start
@@ -228,7 +245,7 @@ class NodeRun:
 
     # ---- what goes wrong ------------------------------------------------------------------------
 
-    def broken(self, error: Exception, batch: Batch | None = None) -> Exception:
+    def broken(self, error: BaseException, batch: Batch | None = None) -> Exception:
         """The error to raise for what ends the run, with the name of this node."""
         if isinstance(error, PenstockError):
             if error.where is None:
@@ -237,9 +254,17 @@ class NodeRun:
         where = self.name
         if batch is not None and len(batch.ordinals):
             where = f"{self.name} at {batch.source}:{batch.ordinals[0]}"
-        return RunError(mask(describe(error), self.secrets), where=where, node=self.name)
+        what = mask(describe(error), self.secrets)
+        if isinstance(error, Exception):
+            return RunError(what, where=where, node=self.name)
+        return RunError(
+            f"left with {what}",
+            where=where,
+            node=self.name,
+            hint="raise RecordError to set a record aside",
+        )
 
-    def switch_off(self, error: Exception) -> None:
+    def switch_off(self, error: BaseException) -> None:
         """Go on without an optional component."""
         self.off = True
         self.ended = self.role == "input"

@@ -22,7 +22,7 @@ from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
 from .journal import Report, balance_of
-from .nodes import Duties, NodeRun, copy_of, node_runs
+from .nodes import Duties, NodeRun, copy_of, faults, node_runs
 from .schedule import Clock, SystemClock
 from .store import Checkpoint, IndexedKey, MemoryStore, Store
 
@@ -231,7 +231,8 @@ class Run:
             self._check_balance()
         checkpoint = self._commit(complete=not more)
         for node in self.inputs:
-            cast(Input, node.component).commit(self._positions_of(node))
+            component = cast(Input, node.component)
+            node.guarded(partial(component.commit, self._positions_of(node)))
         self.events.checkpoint_saved(self, checkpoint)
         return more and self.stopping is None
 
@@ -243,6 +244,7 @@ class Run:
         """The batches of one input, timed, with what goes wrong named after the node."""
         component = cast(Input, node.component)
         ask_again = 0.0 if self.display is not None else float("inf")
+        passing = False
         try:
             batches = component.read(self._positions_of(node)) if not node.ended else iter(())
             while not node.ended:
@@ -254,8 +256,12 @@ class Run:
                     node.progress, ask_again = component.progress(), now + _PROGRESS_EVERY
                 if batch is ENDED:
                     return
+                passing = True
                 yield cast("Batch | None", batch)
-        except Exception as error:
+                passing = False
+        except faults() as error:
+            if passing:  # this generator is being closed
+                raise
             if not node.settings.optional:
                 raise node.broken(error) from error
             node.switch_off(error)
@@ -516,7 +522,7 @@ class Run:
             node = self._opened.pop()
             try:
                 node.component.close()
-            except Exception as error:
+            except faults() as error:
                 first = first or node.broken(error)
         return first
 

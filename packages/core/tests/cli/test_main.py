@@ -161,3 +161,15 @@ def test_json_for_a_terminal_without_unicode_is_still_json(folder):
         "preview", "a.yaml", "--json", PYTHONUTF8="0", PYTHONIOENCODING="ascii:strict"
     )
     assert json.loads(done.out)["nodes"]["w"]["records"] == ["größer"]
+
+
+def test_a_command_that_leaves_has_failed(cli, monkeypatch):
+    from penstock.cli import list_
+
+    def leave(options):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(list_, "run", leave)
+    done = cli("list")
+    assert done.code == 1
+    assert done.err.startswith("penstock: unexpected SystemExit: 0; -v shows where")

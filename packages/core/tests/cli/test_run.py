@@ -257,3 +257,18 @@ def test_a_module_runs_as_the_command_does(folder):
         check=True,
     )
     assert done.stdout == "penstock 0.1.0\n"
+
+
+def test_a_function_that_leaves_fails_the_run(numbers):
+    numbers.write("more.py", "import sys\n\ndef leaves(record):\n    sys.exit()\n")
+    numbers.write(
+        "a.yaml",
+        """
+        inputs: {count: {use: "functions:count"}}
+        transformers: {bad: {use: "more:leaves"}}
+        pipes: {main: [count, bad]}
+        """,
+    )
+    done = numbers.penstock("run", "a.yaml")
+    assert done.code == 1
+    assert "bad at count:1: left with SystemExit; raise RecordError to set" in done.err

@@ -60,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         about = getattr(command, "HELP", "") or getattr(command, "help", "")
         sub = _Parser(prog=f"penstock {name}", description=_sentence(about))
         command.arguments(sub)
-        options = sub.parse_args(rest)
+        try:
+            options = sub.parse_args(rest)
+        except SystemExit as leaving:  # argparse leaves this way after --help
+            sys.stdout.flush()
+            return leaving.code if isinstance(leaving.code, int) else EXIT_USAGE
         code: int = command.run(options)
         sys.stdout.flush()
         return code
@@ -71,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("penstock: interrupted", file=sys.stderr)
         return 130
-    except SystemExit as leaving:  # argparse leaves this way after --help
-        return leaving.code if isinstance(leaving.code, int) else EXIT_USAGE
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a command returns its code; it does not leave
         return _show_unexpected(error, options)
 
 
@@ -204,7 +206,7 @@ def _show(error: PenstockError, options: Any) -> int:
     return error.exit_code
 
 
-def _show_unexpected(error: Exception, options: Any) -> int:
+def _show_unexpected(error: BaseException, options: Any) -> int:
     name = type(error).__name__
     print(
         f"penstock: unexpected {name}: {error}; -v shows where, please report it", file=sys.stderr
