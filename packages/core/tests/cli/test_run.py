@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -272,3 +273,53 @@ def test_a_function_that_leaves_fails_the_run(numbers):
     done = numbers.penstock("run", "a.yaml")
     assert done.code == 1
     assert "bad at count:1: left with SystemExit; raise RecordError to set" in done.err
+
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+
+
+def shell(folder, line):
+    """A line for the shell, where `penstock` is the command."""
+    return subprocess.run(
+        ["sh", "-c", line.replace("penstock", f"'{sys.executable}' -m penstock")],
+        cwd=folder.path,
+        env=folder.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@FULL
+@pytest.mark.parametrize("upto", [1, 100_000])
+def test_a_full_disk_behind_stdout_is_a_sentence(functions, upto):
+    functions.write(
+        "many.yaml",
+        f'inputs: {{count: {{use: "functions:count", upto: {upto}}}}}\npipes: {{p: [count]}}\n',
+    )
+    done = shell(functions, "penstock run many.yaml -q > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "standard output: the disk is full; make room and run it again\n"
+
+
+@FULL
+@pytest.mark.parametrize("command", ["list", "schema", "--help", "run --help"])
+def test_a_full_disk_is_a_sentence_from_every_command(folder, command):
+    done = shell(folder, f"penstock {command} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "standard output: the disk is full; make room and run it again\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell")
+def test_a_closed_stdout_cannot_be_printed_to(functions):
+    functions.write("a.yaml", 'inputs: {count: {use: "functions:count"}}\npipes: {p: [count]}\n')
+    done = shell(functions, "penstock run a.yaml -q >&-")
+    assert done.returncode == 5
+    assert done.stderr == ("standard output: is closed; open it, or give the pipeline an output\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell")
+def test_a_closed_stdout_hinders_no_other_command(folder):
+    done = shell(folder, "penstock list >&-")
+    assert (done.returncode, done.stderr) == (0, "")

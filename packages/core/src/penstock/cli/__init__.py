@@ -7,11 +7,12 @@ A command module has `HELP`, `arguments(parser)` and `run(options) -> int`.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from ..errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, PenstockError, UsageError
 
@@ -42,10 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is returned."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options: Any = None
+    # What was closed before we started: the next file to be opened, as the state, would take its
+    # number and get what is written there, by signal handlers for one.
+    if sys.stdout is None:
+        sys.stdout = _nowhere()
     if sys.stderr is None:
-        # It was closed before we started. The next file to be opened, as the state, would take its
-        # number and get what signal handlers write there.
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = _nowhere()
     try:
         if not argv or argv[0] in ("-h", "--help"):
             print(_overview(), flush=True)
@@ -63,10 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options = sub.parse_args(rest)
         except SystemExit as leaving:  # argparse leaves this way after --help
-            sys.stdout.flush()
             return leaving.code if isinstance(leaving.code, int) else EXIT_USAGE
         code: int = command.run(options)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            if code == EXIT_OK or error.errno != errno.ENOSPC:
+                raise
+            _leave_stdout()  # the command has failed and said why
         return code
     except BrokenPipeError:
         return _pipe_closed()
@@ -75,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("penstock: interrupted", file=sys.stderr)
         return 130
+    except OSError as error:
+        return _disk_full() if _fills_stdout(error) else _show_unexpected(error, options)
     except (Exception, SystemExit) as error:  # a command returns its code; it does not leave
         return _show_unexpected(error, options)
 
@@ -90,6 +99,9 @@ class _Parser(argparse.ArgumentParser):
         except (ValueError, OSError):
             width = 80
         return argparse.HelpFormatter(self.prog, width=width - 2)
+
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file, flush=True)  # argparse's own hides a full disk
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, where=self.prog, hint=f"see `{self.prog} --help`")
@@ -201,15 +213,19 @@ def _show(error: PenstockError, options: Any) -> int:
         shown = {"error": {"exit_code": error.exit_code, "problems": [str(one) for one in found]}}
         print(json.dumps(shown, indent=2))
     else:
-        print(str(error), file=sys.stderr)
+        from ..failures import describe
+
+        print(describe(error), file=sys.stderr)
     _traceback(options)
     return error.exit_code
 
 
 def _show_unexpected(error: BaseException, options: Any) -> int:
-    name = type(error).__name__
+    from ..failures import describe
+
     print(
-        f"penstock: unexpected {name}: {error}; -v shows where, please report it", file=sys.stderr
+        f"penstock: unexpected {describe(error)}; -v shows where, please report it",
+        file=sys.stderr,
     )
     _traceback(options)
     return EXIT_FAILED
@@ -224,7 +240,38 @@ def _traceback(options: Any) -> None:
 
 def _pipe_closed() -> int:
     """The reader of our output has left: nobody is there to read an error either."""
-    # Python flushes standard output on exit; without a destination that would print a traceback.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _leave_stdout()
     print("penstock: standard output was closed; stopped", file=sys.stderr)
     return _EXIT_PIPE
+
+
+def _nowhere() -> TextIO:
+    # Left open for good, like the streams that it stands for.
+    return open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)
+
+
+def _leave_stdout() -> None:
+    # Python flushes standard output on exit; without a destination that would print a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fills_stdout(error: OSError) -> bool:
+    """Whether it was standard output, and not another file, that found its disk full."""
+    if error.errno != errno.ENOSPC or error.filename is not None:
+        return False
+    try:
+        sys.stdout.flush()
+        if not sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), b"\n")  # what did not fit may be in no buffer any more
+    except OSError as again:
+        return again.errno == errno.ENOSPC
+    return False
+
+
+def _disk_full() -> int:
+    _leave_stdout()
+    print(
+        "standard output: the disk is full; make room and run it again",
+        file=sys.stderr,
+    )
+    return EXIT_FAILED
