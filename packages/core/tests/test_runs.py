@@ -630,3 +630,22 @@ def test_wherever_a_component_leaves_it_is_named(
     assert (
         report.error == f"{node}: left with SystemExit: 0; raise RecordError to set a record aside"
     )
+
+
+def test_when_the_reader_of_the_output_has_left_nothing_is_wrong(start: EngineRun) -> None:
+    run = start(ListInput(values=[1, 2, 3]), ListOutput(fail=BrokenPipeError(32, "Broken pipe")))
+    report = run.execute()
+    assert report.status == "interrupted"
+    assert report.error is None
+    assert "BrokenPipe" not in report.table()
+    assert (report.balance.holds, report.balance.held) == (True, 3)
+    assert "≠" not in report.table()
+
+
+def test_records_under_way_when_a_run_fails_are_held(start: EngineRun) -> None:
+    inputs = ListInput(values=[1, 2, 3, 4], batch_size=2)
+    report = start(inputs, ListOutput(fail=RuntimeError("torn"))).execute()
+    assert report.status == "failed"
+    assert report.balance.holds
+    assert report.balance.held == report.balance.read >= 2
+    assert "≠" not in report.table()

@@ -21,7 +21,7 @@ from .errors import RunError
 from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
-from .journal import Report, balance_of
+from .journal import Balance, Report, balance_of
 from .nodes import Duties, NodeRun, copy_of, faults, node_runs
 from .schedule import Clock, SystemClock
 from .store import Checkpoint, IndexedKey, MemoryStore, Store
@@ -539,13 +539,18 @@ class Run:
             status = "stopped"
         elif self.stopping is not None:
             status = "interrupted"
+        # Whoever read our output may have left, as `head` does: that is no failure of the run.
+        left = self.error is not None and isinstance(
+            self.error.__cause__ or self.error, BrokenPipeError
+        )
         if self.error is not None:
-            # Whoever read our output has left, as `head` does: that is no failure of the run.
-            left = isinstance(self.error.__cause__ or self.error, BrokenPipeError)
             status = "interrupted" if left else "failed"
         if self.limit is not None:
             self.warnings.append(f"stopped {self.limit}; the next run goes on from there")
         nodes = self._reports()
+        balance = balance_of(nodes, self.graph.edges, ended=status in ("ok", "letters"))
+        if status in ("interrupted", "failed"):
+            balance.held += max(0, _under_way(balance))
         return Report(
             pipeline=self.pipeline,
             run_id=self.run_id,
@@ -555,12 +560,12 @@ class Run:
             seconds=seconds,
             epochs=self.epochs,
             nodes=nodes,
-            balance=balance_of(nodes, self.graph.edges, ended=status in ("ok", "letters")),
+            balance=balance,
             failures=sorted(self.failures.groups.values(), key=lambda group: -group.count),
             letters=self.failures.letters,
             positions=dict(self.positions),
             warnings=list(self.warnings),
-            error=describe(self.error) if self.error is not None else None,
+            error=None if self.error is None or left else describe(self.error),
             config_hash=self.config_hash,
         )
 
@@ -572,6 +577,13 @@ class Run:
 
     def _of_role(self, role: str) -> list[NodeRun]:
         return [node for node in self.nodes.values() if node.role == role]
+
+
+def _under_way(balance: Balance) -> int:
+    """Records that were between two nodes when a run was cut off, counted as nothing else."""
+    came = balance.read + balance.copied + balance.added
+    went = balance.written + balance.filtered + balance.merged
+    return came - went - balance.dead - balance.skipped - balance.held
 
 
 def _cut(batch: Batch, count: int) -> Batch:
