@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from .batch import Failure
-from .errors import PenstockError, RecordError, RunError
+from .errors import ConfigError, PenstockError, RecordError, RunError
 from .journal import FailureGroup
 from .options import mask
 from .store import DeadLetter, encode_record
@@ -27,11 +27,23 @@ _GROUPS = 50
 
 
 def describe(error: BaseException) -> str:
-    """An error as part of a sentence: the class is named unless the text was written for people."""
-    if isinstance(error, (PenstockError, RecordError)):
-        return str(error)
+    """An error as part of a sentence: the class is named unless the text was written for people.
+
+    Control characters are shown as escapes: what stood in the data must not reach a terminal."""
     text = str(error)
+    if isinstance(error, ConfigError):
+        return "\n".join(map(_visible, text.split("\n")))  # a line for each problem
+    text = _visible(text)
+    if isinstance(error, (PenstockError, RecordError)):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
