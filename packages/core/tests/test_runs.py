@@ -428,6 +428,26 @@ def test_keys_are_indexed_when_an_input_asks_for_it(start: EngineRun) -> None:
     assert [(one.run_id, one.source, one.ordinal) for one in found] == [(run.run_id, "list", 2)]
 
 
+def test_a_record_without_the_key_is_not_indexed(start: EngineRun) -> None:
+    store = MemoryStore()
+    values = [{"id": "a"}, {"id": None}, {}]
+    settings = {"list": {"key": "id"}}
+    run = start(ListInput(values=values), ListOutput(), store=store, settings=settings)
+    report = run.execute()
+
+    assert len(store.find_key("a")) == 1
+    assert store.find_key("None") == []
+    assert report.warnings == []
+
+
+def test_a_key_that_no_record_has_is_warned_of_once(start: EngineRun) -> None:
+    values = [{"id": "a"}, {"id": "b"}]
+    run = start(
+        ListInput(values=values, batch_size=1), ListOutput(), settings={"list": {"key": "idd"}}
+    )
+    assert run.execute().warnings == ["list: key is 'idd', which no record has"]
+
+
 def test_letters_of_an_earlier_run_go_when_the_record_is_right_again(start: EngineRun) -> None:
     store = MemoryStore()
     start(ListInput(values=[1, 5, 10]), Odd(), ListOutput(), store=store).execute()

@@ -92,6 +92,19 @@ def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
     assert store.find_key("k2", "q") == []
 
 
+def test_the_keys_of_the_last_ten_runs_of_a_pipeline_are_kept(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state")
+    store.keep((), [IndexedKey("other", "r0", "s", 1, "k")])
+    for number in range(1, 13):
+        store.keep((), [IndexedKey("p", f"r{number}", "s", n, "k") for n in (1, 2)])
+        store.keep_report({"run_id": f"r{number}", "pipeline": "p", "started": number})
+
+    kept = [one.run_id for one in store.find_key("k", "p")]
+    assert kept == [f"r{number}" for number in range(12, 2, -1) for _ in (1, 2)]
+    assert len(store.find_key("k", "other")) == 1
+    store.close()
+
+
 def test_a_store_in_memory_is_bounded() -> None:
     with pytest.raises(MemoryError, match="more than 2 dead letters"):
         save(MemoryStore(limit=2), letter(1), letter(2), letter(3))

@@ -143,6 +143,7 @@ class Run:
             getattr(self.store, "folder", None),
         )
         self._keys: list[IndexedKey] = []
+        self._keyed: dict[str, bool] = {}  # whether any record of an input had its key
         self._opened: list[NodeRun] = []
         self._random: Random | None = None
         self._reading = self._driven = False
@@ -361,7 +362,7 @@ class Run:
             node.failed += len(batch.failures)
             self.failures.set_aside(node, batch.source, batch.failures)
         if node.settings.key is not None:
-            self._index(node.settings.key, batch)
+            self._index(node, node.settings.key, batch)
         self.events.batch_done(self, node, batch)
         batch.failures = ()
         if batch.records:
@@ -382,13 +383,17 @@ class Run:
         failures = [failure for failure in batch.failures if failure.ordinal > done]
         return Batch(kept.records, batch.source, kept.ordinals, batch.resume, failures)
 
-    def _index(self, key: str, batch: Batch) -> None:
+    def _index(self, node: NodeRun, key: str, batch: Batch) -> None:
         """Note the key of every record, so that a person can ask which run has read it."""
+        before = len(self._keys)
         for record, ordinal in zip(batch.records, batch.ordinals, strict=True):
             value = record.get(key) if isinstance(record, dict) else getattr(record, key, None)
-            self._keys.append(
-                IndexedKey(self.pipeline, self.run_id, batch.source, ordinal, str(value))
-            )
+            if value is not None:
+                self._keys.append(
+                    IndexedKey(self.pipeline, self.run_id, batch.source, ordinal, str(value))
+                )
+        if batch.records:
+            self._keyed[node.name] = self._keyed.get(node.name, False) or len(self._keys) > before
         if len(self._keys) >= _KEYS_PENDING:
             self._save_part()
 
@@ -547,6 +552,10 @@ class Run:
             status = "interrupted" if left else "failed"
         if self.limit is not None:
             self.warnings.append(f"stopped {self.limit}; the next run goes on from there")
+        for name, found in self._keyed.items():
+            if not found:
+                key = self.nodes[name].settings.key
+                self.warnings.append(f"{name}: key is {key!r}, which no record has")
         nodes = self._reports()
         balance = balance_of(nodes, self.graph.edges, ended=status in ("ok", "letters"))
         if status in ("interrupted", "failed"):

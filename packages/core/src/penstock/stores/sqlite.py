@@ -33,6 +33,10 @@ __all__ = ["VERSION", "SqliteStore"]
 VERSION = 1
 """Of the tables below. A file with a higher number is refused untouched."""
 
+_KEYED_RUNS = 10
+"""Of so many runs of a pipeline the keys are kept; those of every record for ever would fill the
+disk."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS leases (
     pipeline TEXT PRIMARY KEY, holder TEXT NOT NULL, generation INTEGER NOT NULL,
@@ -303,6 +307,12 @@ class SqliteStore(Store):
                     report["started"],
                     json.dumps(dict(report), default=str),
                 ),
+            )
+            connection.execute(
+                "DELETE FROM record_keys WHERE pipeline = ? AND run_id NOT IN "
+                "(SELECT run_id FROM record_keys WHERE pipeline = ? "
+                "GROUP BY run_id ORDER BY max(rowid) DESC LIMIT ?)",
+                (report["pipeline"], report["pipeline"], _KEYED_RUNS),
             )
 
     def reports(self, pipeline: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
