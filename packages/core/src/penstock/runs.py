@@ -79,7 +79,9 @@ class Run:
     """One execution of a graph: owns positions, failures, counters and checkpoints.
 
     `waiting()` gives the batches that wait before each node, by name; an engine that has queues
-    replaces it. `stash` is for plugins: what one keeps for this run, under the plugin's name.
+    replaces it. `polled` is set by an engine whose batches never keep the run waiting for long:
+    stopping need not interrupt it then. `stash` is for plugins: what one keeps for this run, under
+    the plugin's name.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Run:
         self.ordinals: dict[str, int] = {}
         self.warnings: list[str] = []
         self.waiting: Callable[[], Mapping[str, int]] = dict
+        self.polled = False
         self.stash: dict[str, Any] = {}
         self.epochs = 0
         self.read = 0
@@ -196,7 +199,7 @@ class Run:
     def stop(self, reason: str = "stopped") -> None:
         """Read no more: finish this epoch and end. Safe to call from a signal handler."""
         self.stopping = reason
-        if self._reading:
+        if self._reading and not self.polled:
             raise _Drained
 
     def abort(self, reason: str) -> None:

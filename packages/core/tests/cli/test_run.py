@@ -323,3 +323,31 @@ def test_a_closed_stdout_cannot_be_printed_to(functions):
 def test_a_closed_stdout_hinders_no_other_command(folder):
     done = shell(folder, "penstock list >&-")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_ctrl_c_drains_a_run_that_waits_for_standard_input(folder, engine):
+    folder.write(
+        "f.py", "import sys\n\ndef lines():\n    print('open')\n    yield from sys.stdin\n"
+    )
+    folder.write("a.yaml", 'inputs: {lines: {use: "f:lines"}}\npipes: {p: [lines]}\n')
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penstock", "run", "a.yaml", "--engine", engine],
+        cwd=folder.path,
+        env={**folder.environment, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stdout.readline() == "open\n"
+    process.send_signal(signal.SIGINT)
+    code = process.wait(30)  # with its standard input still open
+    err = process.stderr.read()
+    process.stdin.close()
+    close(process)
+    assert code == 130
+    assert "a: interrupted in" in err
+    assert "Traceback" not in err
+    assert "Fatal" not in err

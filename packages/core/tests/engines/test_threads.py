@@ -120,6 +120,38 @@ def test_a_component_is_called_by_one_thread_at_a_time() -> None:
     assert report.balance.holds
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_a_run_is_drained_while_every_reader_is_blocked(inputs: int) -> None:
+    class Blocked(Input):
+        def __init__(self, free: threading.Event) -> None:
+            self.free = free
+
+        def read(self, positions: Mapping[str, Any]) -> Iterator[Batch]:
+            yield Batch([1], "", None, 1)
+            self.free.wait(60)
+
+    class StopsLater(ListOutput):
+        def write(self, batch: Batch) -> Sequence[Failure] | None:
+            written = super().write(batch)
+            if len(self.values) == inputs:
+                threading.Timer(0.2, run.stop, ["interrupted"]).start()  # a signal, but elsewhere
+            return written
+
+    free, out = threading.Event(), StopsLater()
+    pipes = [[Blocked(free), out] for _ in range(inputs)]
+    run = pipeline_of(pipes, Plugins(discover=False), engine="threads").start()
+    begun = time.monotonic()
+    report = run.execute()
+    took = time.monotonic() - begun
+    free.set()
+
+    assert report.status == "interrupted"
+    assert report.error is None
+    assert out.values == [1] * inputs
+    assert report.epochs == 1
+    assert took < 30  # the readers are blocked for 60
+
+
 @pytest.mark.parametrize("option", ["queue_batches", "queue_bytes"])
 def test_bounds_must_let_something_through(option: str) -> None:
     with pytest.raises(Exception, match=f"{option}: must be at least 1, got 0"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..batch import Batch, size_of
@@ -44,6 +45,7 @@ class ThreadsEngine:
     def execute(self, run: Run) -> None:
         threads = _Threads(run, self.queue_batches, self.queue_bytes)
         run.waiting = threads.waiting
+        run.polled = True
         threads.start()
         try:
             run.drive(threads.batches(), threads.push, threads.settle)
@@ -106,9 +108,11 @@ class _Threads:
             self.over = True
             for queue in self.queues.values():
                 queue.changed.notify_all()
+        cut_off = self.error is not None or self.run.stopping is not None
+        until = monotonic() + (1.0 if cut_off else 5.0)
         for thread in self.threads:
             # A thread inside a blocking read of a client cannot be woken; it is a daemon.
-            thread.join(timeout=5.0 if self.error is None else 1.0)
+            thread.join(timeout=max(0.0, until - monotonic()))
 
     def raise_error(self) -> None:
         if self.error is not None:
@@ -121,7 +125,8 @@ class _Threads:
     # ---- what the run calls ---------------------------------------------------------------------
 
     def batches(self) -> Iterator[tuple[str, Any]]:
-        """What the readers' threads have read, in turn; as `combine.in_turn`."""
+        """What the readers' threads have read, in turn; as `combine.in_turn`. Comes back at least
+        every 50 ms, so that a run can stop while every reader is blocked."""
         waiting = [node for node in self.run.nodes.values() if node.role == "input"]
         while waiting:
             quiet = True
