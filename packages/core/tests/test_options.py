@@ -42,6 +42,7 @@ class Everything:
     limit: int | None = option(help="At most.", default=None)
     nested: Nested | None = option(help="Deeper.", default=None)
     password: str = option(help="Secret word.", default="", secret=True)
+    words: list[str] = option(help="Secret words.", default=[], secret=True)
 
     def check(self) -> None:
         if self.count > 5 and self.flag:
@@ -115,6 +116,7 @@ def test_values_are_converted(name: str, given: Any, value: Any) -> None:
         ({"path": ""}, "path: must be a path, got ''"),
         ({"count": 6, "flag": True}, "count above 5 and flag do not go together"),
         ({"password": 5}, "password: must be text; write it in quotes"),
+        ({"words": "hunter2"}, "words: must be a list"),
     ],
 )
 def test_every_mistake_has_its_sentence(given: dict[str, Any], message: str) -> None:

@@ -206,8 +206,11 @@ def read_options(
                 one.check(value)
             values[name] = value
         except _WrongError as wrong:
-            what = wrong.what.split(", got ")[0] if one.secret else wrong.what
-            problems.append(Problem(what, name + wrong.path, hint=wrong.hint))
+            what, hint = wrong.what, wrong.hint
+            if one.secret:
+                what = what.split(", got ")[0]
+                hint = None if str(given[name]) in (hint or "") else hint
+            problems.append(Problem(what, name + wrong.path, hint=hint))
         except (ValueError, TypeError) as error:
             shown = "" if one.secret else f", got {short(given[name])}"
             text = str(error)
