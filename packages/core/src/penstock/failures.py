@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from .batch import Failure
-from .errors import ConfigError, PenstockError, RecordError, RunError
+from .errors import PenstockError, RecordError, RunError
 from .journal import FailureGroup
 from .options import mask
 from .store import DeadLetter, encode_record
@@ -31,7 +31,7 @@ def describe(error: BaseException) -> str:
 
     Control characters are shown as escapes: what stood in the data must not reach a terminal."""
     text = str(error)
-    if isinstance(error, ConfigError):
+    if isinstance(error, PenstockError) and not isinstance(error, RunError):
         return "\n".join(map(_visible, text.split("\n")))  # a line for each problem
     text = _visible(text)
     if isinstance(error, (PenstockError, RecordError)):
