@@ -139,7 +139,7 @@ def append(path: Path, lines: Sequence[str]) -> None:
     if not path.exists():
         path.write_text(HEADING, encoding="utf-8")
     with open(path, "a", encoding="utf-8") as file:
-        file.write("\n" + "\n".join(lines) + "\n")
+        file.write("\n" + "\n".join(lines).rstrip() + "\n")
 
 
 def _commit() -> str:

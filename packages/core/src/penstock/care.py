@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from .batch import Batch, Failure
 from .errors import RecordError
 
-__all__ = ["DEATHS", "STAY", "Care", "last_ordinal"]
+__all__ = ["DEATHS", "STAY", "Care", "cut", "last_ordinal"]
 
 DEATHS = 3
 _KILLS = f"killed the worker {DEATHS} times when it was tried by itself"
@@ -75,6 +75,17 @@ def last_ordinal(batch: Batch) -> int:
     one."""
     last = batch.ordinals[-1] if len(batch.ordinals) else 0
     return max([last, *(failure.ordinal for failure in batch.failures)])
+
+
+def cut(batch: Batch, count: int) -> Batch:
+    """At most `count` records of a batch, those that failed among them."""
+    if len(batch.records) + len(batch.failures) <= count:
+        return batch
+    numbers = sorted([*batch.ordinals, *(failure.ordinal for failure in batch.failures)])
+    last = numbers[count - 1] if count > 0 else 0
+    ordinals = [ordinal for ordinal in batch.ordinals if ordinal <= last]
+    failures = [failure for failure in batch.failures if failure.ordinal <= last]
+    return Batch(batch.records[: len(ordinals)], batch.source, ordinals, STAY, failures)
 
 
 def _one_by_one(batch: Batch) -> Iterable[Batch]:

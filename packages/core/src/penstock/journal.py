@@ -71,6 +71,13 @@ class Balance:
         went = self.written + self.filtered + self.merged + self.dead + self.skipped + self.held
         return came == went and not self.errors
 
+    @property
+    def under_way(self) -> int:
+        """Records that were between two nodes when a run was cut off, counted as nothing else."""
+        came = self.read + self.copied + self.added
+        went = self.written + self.filtered + self.merged
+        return came - went - self.dead - self.skipped - self.held
+
     def __str__(self) -> str:
         left = _sum({"read": self.read, "copied": self.copied, "added": self.added})
         names = ("written", "filtered", "merged", "dead", "skipped", "held")

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from .batch import Batch, moved, size_of
-from .care import STAY, Care, last_ordinal
+from .care import STAY, Care, cut, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
 from .delivery import Delivery, Pending
@@ -21,7 +21,7 @@ from .errors import RunError
 from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
-from .journal import Balance, Report, balance_of
+from .journal import Report, balance_of
 from .nodes import Duties, NodeRun, copy_of, faults, node_runs
 from .schedule import Clock, SystemClock
 from .store import Checkpoint, IndexedKey, MemoryStore, Store
@@ -343,7 +343,7 @@ class Run:
         if batch.source in self._done:
             batch = self._skip_done(batch)
         if self.max_records is not None:
-            batch = _cut(batch, self.max_records + self.resumed_at - self.read)
+            batch = cut(batch, self.max_records + self.resumed_at - self.read)
         if not self._care.careful:
             self._push_batch(node, batch, push)
             return
@@ -562,7 +562,7 @@ class Run:
         nodes = self._reports()
         balance = balance_of(nodes, self.graph.edges, ended=status in ("ok", "letters"))
         if status in ("interrupted", "failed"):
-            balance.held += max(0, _under_way(balance))
+            balance.held += max(0, balance.under_way)
         return Report(
             pipeline=self.pipeline,
             run_id=self.run_id,
@@ -589,24 +589,6 @@ class Run:
 
     def _of_role(self, role: str) -> list[NodeRun]:
         return [node for node in self.nodes.values() if node.role == role]
-
-
-def _under_way(balance: Balance) -> int:
-    """Records that were between two nodes when a run was cut off, counted as nothing else."""
-    came = balance.read + balance.copied + balance.added
-    went = balance.written + balance.filtered + balance.merged
-    return came - went - balance.dead - balance.skipped - balance.held
-
-
-def _cut(batch: Batch, count: int) -> Batch:
-    """At most `count` records of a batch, those that failed among them."""
-    if len(batch.records) + len(batch.failures) <= count:
-        return batch
-    numbers = sorted([*batch.ordinals, *(failure.ordinal for failure in batch.failures)])
-    last = numbers[count - 1] if count > 0 else 0
-    ordinals = [ordinal for ordinal in batch.ordinals if ordinal <= last]
-    failures = [failure for failure in batch.failures if failure.ordinal <= last]
-    return Batch(batch.records[: len(ordinals)], batch.source, ordinals, STAY, failures)
 
 
 def _new_id(clock: Clock) -> str:
