@@ -18,10 +18,10 @@ inputs:
   one: {use: "penstock.testing:ListInput", values: [1, 2, 3, 4], batch_size: 1}
   two: {use: "penstock.testing:ListInput", values: [10, 20], batch_size: 1}
 transformers:
-  same: "parts:same"
+  same: "jetstream_parts:same"
 outputs:
-  out: "parts:keep"
-  copy: "parts:keep_copy"
+  out: "jetstream_parts:keep"
+  copy: "jetstream_parts:keep_copy"
 pipes:
 """
 PARTS = """
@@ -42,12 +42,12 @@ class Ran:
     def __init__(self, folder: Path, engine: str, pipes: str, monkeypatch: Any) -> None:
         import sys
 
-        (folder / "parts.py").write_text(PARTS)
+        (folder / "jetstream_parts.py").write_text(PARTS)
         (folder / "pipeline.yaml").write_text(HEAD + pipes)
-        monkeypatch.delitem(sys.modules, "parts", raising=False)
+        monkeypatch.delitem(sys.modules, "jetstream_parts", raising=False)
         made = load_pipeline(folder / "pipeline.yaml", Plugins(discover=False), engine=engine)
         self.report: Report = made.start().execute()
-        parts = sys.modules["parts"]
+        parts = sys.modules["jetstream_parts"]
         self.kept, self.copied = parts.kept, parts.copied
 
 

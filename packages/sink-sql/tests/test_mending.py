@@ -28,12 +28,12 @@ def strict(record):
 def test_mended_records_are_added_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, key: str
 ) -> None:
-    monkeypatch.delitem(sys.modules, "parts", raising=False)
-    (tmp_path / "parts.py").write_text(PARTS)
+    monkeypatch.delitem(sys.modules, "sql_parts", raising=False)
+    (tmp_path / "sql_parts.py").write_text(PARTS)
     file = tmp_path / "pipeline.yaml"
     file.write_text(
-        'inputs: {rows: "parts:rows"}\n'
-        'transformers: {strict: "parts:strict"}\n'
+        'inputs: {rows: "sql_parts:rows"}\n'
+        'transformers: {strict: "sql_parts:strict"}\n'
         f'outputs: {{t: {{use: sql, url: "sqlite:///shop.db", table: t, mode: {mode}{key}}}}}\n'
         "pipes: {main: [rows, strict, t]}\n"
     )
@@ -52,12 +52,12 @@ def test_mended_records_are_added_once(
 def test_a_table_that_was_replaced_as_a_whole_is_not_added_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "parts", raising=False)
-    (tmp_path / "parts.py").write_text(PARTS)
+    monkeypatch.delitem(sys.modules, "sql_parts", raising=False)
+    (tmp_path / "sql_parts.py").write_text(PARTS)
     file = tmp_path / "pipeline.yaml"
     file.write_text(
-        'inputs: {rows: "parts:rows"}\n'
-        'transformers: {strict: "parts:strict"}\n'
+        'inputs: {rows: "sql_parts:rows"}\n'
+        'transformers: {strict: "sql_parts:strict"}\n'
         'outputs: {t: {use: sql, url: "sqlite:///shop.db", table: t, mode: replace}}\n'
         "pipes: {main: [rows, strict, t]}\n"
     )
