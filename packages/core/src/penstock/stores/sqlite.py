@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -36,6 +37,9 @@ VERSION = 1
 _KEYED_RUNS = 10
 """Of so many runs of a pipeline the keys are kept; those of every record for ever would fill the
 disk."""
+
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS leases (
@@ -93,7 +97,7 @@ class SqliteStore(Store):
                 (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
                 _sync(self.path.parent.parent)  # or a power cut may take the folder away again
             connection = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False
+                self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise ConnectError(
@@ -123,7 +127,7 @@ class SqliteStore(Store):
                 where=str(self.path),
                 hint="upgrade penstock, or choose another folder with --state",
             )
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         if version < VERSION:
             connection.executescript(
@@ -330,6 +334,20 @@ class SqliteStore(Store):
             (key, pipeline, pipeline),
         )
         return [IndexedKey(*row) for row in rows]
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for a lock when it changes the journal's mode, so we do: another run may
+    be making the same file."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _sync(folder: Path) -> None:
