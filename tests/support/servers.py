@@ -159,6 +159,12 @@ class MariaDB:
         self.folder = Path(tempfile.mkdtemp(prefix="penstock-mariadb-"))
         if self.who:
             os.chown(self.folder, self.who["user"], self.who["group"])
+        # A MariaDB that starts clears its folder for temporary tables: in a shared one it would
+        # take away what another server is using.
+        self.scratch = self.folder / "tmp"
+        self.scratch.mkdir()
+        if self.who:
+            os.chown(self.scratch, self.who["user"], self.who["group"])
         self.process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
 
@@ -169,6 +175,7 @@ class MariaDB:
                 "mariadb-install-db",
                 "--no-defaults",
                 f"--datadir={self.folder}/data",
+                f"--tmpdir={self.scratch}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 "--skip-name-resolve",
@@ -186,6 +193,7 @@ class MariaDB:
     def start(self) -> None:
         settings = {
             "datadir": self.folder / "data",
+            "tmpdir": self.scratch,
             "socket": self.folder / "socket",
             "pid-file": self.folder / "pid",
             "port": self.port,
