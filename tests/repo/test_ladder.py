@@ -20,7 +20,7 @@ components  broker      spool       care            promises
 graph       combine     steps       hookspecs
 failures    spooling    nodes       delivery    runs        supervise
 known       placeholders            plugins     dialect
-native      syntaxes    stores      engines     retries     tracing     printing    build
+native      syntaxes    stores      engines     retries     tracing     printing    made  build
 cli         testing
 builtin     __init__    __main__
 """

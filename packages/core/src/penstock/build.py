@@ -5,19 +5,18 @@ Every problem is collected before any is raised, so that a file is reported whol
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isclass, isroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
 from .components import Component, Input, Inspector, Output, Transformer, from_function
 from .dialect import read_document, read_spec
 from .errors import ConfigError, PluginError, Problem, UsageError, nearest
 from .graph import Graph, Node, plan
 from .journal import Report
+from .made import Instance, Made, Stream, file_of, hash_of
 from .options import read_options, short
 from .plugins import Plugins, load
 from .runs import Display, EpochLimits, Run
@@ -43,7 +42,7 @@ class Pipeline:
 
     spec: PipelineSpec
     plugins: Plugins
-    made: dict[str, _Made]
+    made: dict[str, Made]
     engine: Any
     engine_name: str = "inline"
     warnings: list[str] = field(default_factory=list)
@@ -124,55 +123,7 @@ class Pipeline:
     @property
     def config_hash(self) -> str:
         whole = "".join(sorted(made.config_hash for made in self.made.values()))
-        return _hash(whole)
-
-
-def _hash(text: str) -> str:
-    """Tells whether a configuration has changed. It guards against nobody, so a checksum does:
-    importing hashlib takes longer than a short run."""
-    return f"{crc32(text.encode()):08x}"
-
-
-@dataclass
-class _Made:
-    """A component spec with its class and checked options; makes one instance per node."""
-
-    spec: ComponentSpec
-    cls: Any
-    values: dict[str, Any]
-    plugin: str = ""
-    version: str = ""
-
-    def component(self) -> Component:
-        made: Component = self.cls(**self.values)
-        return made
-
-    def at_work(self) -> Component:
-        """The component as a run has it."""
-        made = self.component()
-        if self.spec.settings.spool:
-            from .spooling import SpooledInput
-
-            return SpooledInput(cast(Input, made))
-        return made
-
-    @property
-    def config_hash(self) -> str:
-        shown = repr((self.spec.use, self.component(), self.spec.settings))
-        return _hash(shown)
-
-    def node(self, name: str) -> Node:
-        return Node(
-            name,
-            self.spec.role,
-            self.at_work(),
-            self.spec.settings,
-            self.spec.use,
-            self.plugin,
-            self.version,
-            self.spec.description,
-            self.config_hash,
-        )
+        return hash_of(whole)
 
 
 def load_pipeline(
@@ -220,7 +171,7 @@ def pipeline_of(
     """A pipeline from component objects; one object in several pipes is one component."""
     plugins = plugins or Plugins()
     spec = PipelineSpec(name)
-    made: dict[str, _Made] = {}
+    made: dict[str, Made] = {}
     names: dict[int, str] = {}
     for index, pipe in enumerate(pipes):
         steps = []
@@ -230,7 +181,7 @@ def pipeline_of(
                 role = _role_of(one)
                 component_spec = ComponentSpec(own, role, type(one).__name__)
                 spec.components[own] = component_spec
-                made[own] = _Object(component_spec, type(one), {}, instance=one)
+                made[own] = Instance(component_spec, type(one), {}, instance=one)
             steps.append(PipeStep(names[id(one)]))
         spec.pipes[str(index + 1)] = steps
     if engine is not None:
@@ -240,15 +191,6 @@ def pipeline_of(
     builder.check_pipes()
     builder.raise_problems()
     return Pipeline(spec, plugins, made, chosen, engine_name)
-
-
-@dataclass
-class _Object(_Made):
-    instance: Any = None
-
-    def component(self) -> Component:
-        made: Component = self.instance
-        return made
 
 
 def _role_of(one: Any) -> str:
@@ -313,7 +255,7 @@ class _Builder:
         )
         return pipeline
 
-    def make(self, component: ComponentSpec) -> _Made | None:
+    def make(self, component: ComponentSpec) -> Made | None:
         """Find the class and check the options; None when either is wrong."""
         if not component.use:
             return None
@@ -328,14 +270,14 @@ class _Builder:
 
     def with_options(
         self, component: ComponentSpec, cls: Any, plugin: str, version: str
-    ) -> _Made | None:
+    ) -> Made | None:
         values, problems = read_options(cls, component.options, self.spec.directory)
         for problem in problems:
             path = [*component.path, *(problem.path.split(".") if problem.path else ())]
             self.wrong(problem.what, path, problem.hint)
         if problems:
             return None
-        made = _Made(component, cls, values, plugin, version)
+        made = Made(component, cls, values, plugin, version)
         try:
             self.check_spool(component, made.component())
         except ConfigError as error:
@@ -380,7 +322,7 @@ class _Builder:
         place = self.spec.document.place(*path) if self.spec.document else None
         self.missing.append(Problem(what, ".".join(map(str, path)), place, error.hint))
 
-    def make_stream(self, component: ComponentSpec) -> _Made | None:
+    def make_stream(self, component: ComponentSpec) -> Made | None:
         """An input or output of a broker: its options are the broker method's arguments."""
         options = dict(component.options)
         name = options.pop("broker")
@@ -400,7 +342,7 @@ class _Builder:
         if "stream" not in options:
             self.wrong("is required", [*component.path, "stream"], "name the stream")
             return None
-        return _Stream(component, None, options, provided.plugin, provided.version, broker=broker)
+        return Stream(component, None, options, provided.plugin, provided.version, broker=broker)
 
     def engine(self) -> tuple[Any, str]:
         spec = self.spec.engine or _engine("inline")
@@ -423,16 +365,16 @@ class _Builder:
                     "leave it out, or use an engine with processes of its own",
                 )
 
-    def check_files(self, made: Sequence[_Made]) -> None:
+    def check_files(self, made: Sequence[Made]) -> None:
         """No output may overwrite what the pipeline reads or what another output writes."""
         read = {
             file: one.spec.name
             for one in made
-            if one.spec.role == "input" and (file := _file_of(one)) is not None
+            if one.spec.role == "input" and (file := file_of(one)) is not None
         }
         written: dict[str, str] = {}
         for one in made:
-            file = _file_of(one) if one.spec.role == "output" else None
+            file = file_of(one) if one.spec.role == "output" else None
             if file is None:
                 continue
             path = [*one.spec.path, "path"]
@@ -464,29 +406,6 @@ class _Builder:
         except ConfigError as error:
             for problem in error.problems:
                 self.wrong(problem.what, problem.path.split("."), problem.hint)
-
-
-@dataclass
-class _Stream(_Made):
-    broker: _Made | None = None
-
-    def component(self) -> Component:
-        assert self.broker is not None
-        make = getattr(self.broker.component(), self.spec.role)
-        made: Component = make(**self.values)
-        return made
-
-
-def _file_of(made: _Made) -> str | None:
-    """The one file that a component reads or writes, if its option `path` names one."""
-    path = made.values.get("path")
-    if not isinstance(path, Path) or str(path) == "-":
-        return None
-    real = os.path.realpath(path)
-    if os.path.isfile(real):
-        return real
-    # What exists and is no file, as /dev/null or a folder, may well be shared; a glob is no name.
-    return None if os.path.exists(real) or any(c in str(path) for c in "*?[") else real
 
 
 def _once(problems: Sequence[Problem]) -> Iterator[Problem]:
