@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
-from types import ModuleType
 
+import generate
 import pytest
 from repository import CORE, REPO
 
@@ -19,16 +18,6 @@ from penstock.native import SECTIONS
 REFERENCE = REPO / "docs" / "reference"
 
 
-def load_generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", REPO / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-generate = load_generate()
 GENERATED = [path for path in generate.PAGES if generate.PART.search(path.read_text("utf-8"))]
 
 
