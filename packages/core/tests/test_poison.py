@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from penstock import Batch, ConnectError, Failure, MemoryStore, Output, Transformer
+from penstock import (
+    Batch,
+    Checkpoint,
+    ConnectError,
+    Failure,
+    MemoryStore,
+    Output,
+    TransactionalOutput,
+    Transformer,
+)
 from penstock.runs import Run
 from penstock.testing import ListInput
 
@@ -122,6 +131,45 @@ def test_a_deadly_record_is_found_when_every_life_reads_other_batches(
     assert lines == [n for n in range(1, 41) if n not in (13, 14, 30)]
     assert dead(store) == [13, 14, 30]
     assert deaths <= 3 * DEATHS
+
+
+class Table(TransactionalOutput):
+    """Keeps its rows and its checkpoint in `place`."""
+
+    def __init__(self, place: dict[str, Any]) -> None:
+        self.place = place
+        self.waiting: list[int] = []
+
+    def write(self, batch: Batch) -> Sequence[Failure] | None:
+        self.waiting.extend(batch.records)
+        return None
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        return self.place.get("checkpoint")
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        self.place["rows"] = [*self.place.get("rows", ()), *self.waiting]
+        self.place["checkpoint"] = checkpoint
+        self.waiting = []
+
+
+def test_a_deadly_record_is_found_where_every_start_is_an_epoch_of_its_own(
+    start: EngineRun,
+) -> None:
+    """A table beside a file: each start commits an empty epoch before it cuts the file back."""
+    store, lines, place = MemoryStore(), [], {}
+    for _ in range(3 * DEATHS):
+        source = Rows(values=[1, 2, 3, 4], batch_size=2)
+        poison = Poison({3})
+        run = start([source, poison, File(lines)], [poison, Table(place)], store=store)
+        try:
+            run.execute()
+        except Killed:
+            store._leases = {name: ("", g, 0.0) for name, (_, g, _) in store._leases.items()}
+            continue
+        break
+    assert run.error is None, run.error
+    assert (lines, place["rows"], dead(store)) == ([1, 2, 4], [1, 2, 4], [3])
 
 
 class Failing(Output):

@@ -36,8 +36,9 @@ class Care:
         self._noted = noted
         self.careful = any(not place.startswith("epoch") for place in noted)
 
-    def begin_epoch(self, number: int) -> None:
-        attempts = self.attempt(f"epoch {number}")
+    def begin_epoch(self, read: int) -> None:
+        """An epoch is known by what was read before it: its number may grow with every start."""
+        attempts = self.attempt(f"epoch after {read} records")
         self.careful = self.careful or attempts > DEATHS
 
     def pieces(self, batch: Batch) -> Iterator[Batch]:

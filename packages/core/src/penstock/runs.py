@@ -226,7 +226,7 @@ class Run:
         What is written is durable before positions are stored, and inputs are told last: dying
         between any two lines repeats work but loses no record. See `Delivery.commit`.
         """
-        self._care.begin_epoch(self.epochs + 1)
+        self._care.begin_epoch(self.read)
         more = self._read_epoch(batches, push, settle)
         settle()
         self.epochs += 1
