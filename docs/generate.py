@@ -4,7 +4,7 @@
     python docs/generate.py --check    say which pages are out of date, and end with 1 if any is
 
 A part stands between `<!-- generated: name -->` and `<!-- end -->`; what is around it is written by
-hand. What writes a part is in `parts/`. Every package of the repository must be installed.
+hand. What writes a part is in `generated/`. Every package of the repository must be installed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from parts import PARTS
+from generated import PARTS
 
 REPO = Path(__file__).resolve().parents[1]
 PAGES = [REPO / "README.md", *sorted(REPO.glob("docs/**/*.md"))]
