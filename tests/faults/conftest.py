@@ -9,16 +9,13 @@ from collections.abc import Iterator
 import pytest
 from databases import mariadb, place, postgres, sqlite
 from faults.killing import Launcher
-from servers import mariadb_server, postgresql
 
 __all__ = [
     "launcher",
     "long",
     "mariadb",
-    "mariadb_server",
     "place",
     "postgres",
-    "postgresql",
     "sqlite",
 ]
 

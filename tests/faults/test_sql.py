@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 from databases import Place
-from servers import MariaDB, PostgreSQL
 from sqlfaults import LostReplies, Outcome, Runner, Tally, judge, make, payload
+
+from penstock_testkit.servers import MariaDB, PostgreSQL
 
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 KILLS = 200 if LONG else 6
@@ -140,7 +141,7 @@ def lose_replies(
 
 
 @pytest.mark.parametrize(
-    ("system", "server"), [("postgres", "postgresql"), ("mariadb", "mariadb_server")]
+    ("system", "server"), [("postgres", "postgresql_server"), ("mariadb", "mariadb_server")]
 )
 def test_a_lost_reply_is_looked_up(
     request: pytest.FixtureRequest, runner: Runner, system: str, server: str, tmp_path: Path
@@ -154,9 +155,9 @@ def test_a_lost_reply_is_looked_up(
 
 
 def test_lost_replies_catch_a_position_that_is_kept_apart(
-    runner: Runner, postgres: Place, postgresql: PostgreSQL, tmp_path: Path
+    runner: Runner, postgres: Place, postgresql_server: PostgreSQL, tmp_path: Path
 ) -> None:
-    lost, total = lose_replies(runner, postgres, postgresql, tmp_path, 60, True)
+    lost, total = lose_replies(runner, postgres, postgresql_server, tmp_path, 60, True)
     print(f"naive: {total} after {lost} lost replies")
     assert total.repeated
 

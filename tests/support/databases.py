@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from servers import MariaDB, PostgreSQL
 
 from penstock_sql.database import Database
+from penstock_testkit.servers import MariaDB, PostgreSQL
 
 __all__ = ["Place", "mariadb", "place", "postgres", "server", "sqlite"]
 
@@ -69,8 +69,8 @@ def sqlite(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def postgres(postgresql: PostgreSQL) -> Iterator[Place]:
-    with postgresql.database() as url:
+def postgres(postgresql_server: PostgreSQL) -> Iterator[Place]:
+    with postgresql_server.database() as url:
         yield Place(url)
 
 

@@ -1,0 +1,12 @@
+"""Real servers for tests: on loopback, with a free port, in a temporary folder of their own.
+
+A machine without a server skips the tests that want it; with REQUIRE_SERVICES=1 they fail.
+"""
+
+from __future__ import annotations
+
+from .base import Server, free_port, require, running
+from .mariadb import MariaDB
+from .postgresql import PostgreSQL
+
+__all__ = ["MariaDB", "PostgreSQL", "Server", "free_port", "require", "running"]
