@@ -187,11 +187,12 @@ def test_two_tables_that_were_both_lost_are_filled_anew(start: EngineRun, tmp_pa
 def test_a_spool_that_is_gone_is_told(start: EngineRun, tmp_path: Path) -> None:
     store, databases = folder_store(tmp_path), [Database(), Database()]
     live(start, store, *two(databases, dies=2))
-    (tmp_path / "pipeline.epoch").unlink()
+    (spool,) = tmp_path.glob("*.epoch")
+    spool.unlink()
     run = live(start, store, *two(databases))
     assert str(run.error) == (
-        f"{tmp_path / 'pipeline.epoch'}: does not hold epoch 2, which table2 lacks; put the state "
-        "folder back, or start over with --fresh"
+        f"{spool}: does not hold epoch 2, which table2 lacks; put the state folder back, or start "
+        "over with --fresh"
     )
 
 

@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.condemned: set[int] = set()
         self.rewound = False
         self.most_repeats = 0
-        self.kept: list[tuple[MortalStore, bytes | None, Disk]] = []
+        self.kept: list[tuple[MortalStore, dict[Path, bytes], Disk]] = []
 
     # ---- what may happen ------------------------------------------------------------------------
 
@@ -114,9 +114,8 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def keep(self) -> None:
         """Make a copy of everything."""
-        spool = self.store.folder / "pipeline.epoch"
-        kept = spool.read_bytes() if spool.exists() else None
-        self.kept.append((self.store.copy(), kept, copy.deepcopy(self.disk)))
+        spools = {path: path.read_bytes() for path in self.spools()}
+        self.kept.append((self.store.copy(), spools, copy.deepcopy(self.disk)))
 
     @precondition(lambda self: self.kept and not self.trims and not self.condemned)
     @rule(which=st.integers(0, 9))
@@ -124,11 +123,11 @@ class Machine(RuleBasedStateMachine):
         self.rewound = True
         which %= len(self.kept)
         del self.kept[which + 1 :]  # what came later is another history from now on
-        store, spool, _ = self.kept[which]
+        store, spools, _ = self.kept[which]
         self.store = store.copy()
-        path = self.store.folder / "pipeline.epoch"
-        path.unlink(missing_ok=True)
-        if spool is not None:
+        for path in self.spools():
+            path.unlink()
+        for path, spool in spools.items():
             path.write_bytes(spool)
 
     @precondition(lambda self: self.kept and not self.trims and not self.condemned)
@@ -191,6 +190,9 @@ class Machine(RuleBasedStateMachine):
             self.most_repeats += epoch + size
             self.store.let_go()
         return run
+
+    def spools(self) -> list[Path]:
+        return list(self.store.folder.glob("*.epoch"))
 
     def attempts(self) -> dict[str, int]:
         return dict(self.store.attempts("pipeline"))
@@ -290,6 +292,14 @@ def test_an_overtaken_run_cannot_commit_the_mark_of_a_file_that_was_cut_since() 
     machine.die(epoch=9, size=6, step=52)
     machine.be_overtaken(other=3, size=6, step=10)
     machine.die(epoch=2, size=8, step=42)
+    machine.teardown()
+
+
+def test_an_overtaken_run_leaves_alone_what_the_one_after_it_has_spooled() -> None:
+    machine = Machine()
+    machine.begin(kinds=["transactional"] * 2, deadly=[5], trims=False, engine="inline")
+    machine.be_overtaken(other=9, size=5, step=26)
+    machine.die(epoch=4, size=2, step=26)
     machine.teardown()
 
 

@@ -174,9 +174,9 @@ class Delivery:
             behind = [
                 node for node in self._transactional() if _epoch(theirs[node.name]) < intent.epoch
             ]
-            spool = self._make_spool()
+            spool = self._spool_of(intent.generation)
             if not behind or spool.holds(_identity(intent)):
-                return self._finish_intent(intent, behind)
+                return self._finish_intent(intent, behind, spool)
             if not fresh:
                 raise RunError(
                     f"does not hold epoch {intent.epoch}, which {behind[0].name} lacks",
@@ -190,10 +190,11 @@ class Delivery:
         found: Checkpoint | None = node.guarded(lambda: output.checkpoint(self.pipeline))
         return found
 
-    def _finish_intent(self, intent: Checkpoint, behind: Iterable[NodeRun]) -> Checkpoint:
+    def _finish_intent(
+        self, intent: Checkpoint, behind: Iterable[NodeRun], spool: Spool
+    ) -> Checkpoint:
         """A run died while its outputs were committing: give those that are behind what it had
         spooled for them."""
-        spool = self._make_spool()
         settled = replace(intent, generation=self.generation)
         for node in behind:
             output = cast(TransactionalOutput, node.component)
@@ -358,14 +359,17 @@ class Delivery:
 
     def _make_spool(self) -> Spool:
         if self._spool is None:
-            if self._spool_folder is None:
-                raise RunError(
-                    "several transactional outputs need a state folder to agree",
-                    where=self.pipeline,
-                    hint="give the run a store with a folder",
-                )
-            self._spool = Spool(self._spool_folder, self.pipeline)
+            self._spool = self._spool_of(self.generation)
         return self._spool
+
+    def _spool_of(self, generation: int) -> Spool:
+        if self._spool_folder is None:
+            raise RunError(
+                "several transactional outputs need a state folder to agree",
+                where=self.pipeline,
+                hint="give the run a store with a folder",
+            )
+        return Spool(self._spool_folder, self.pipeline, generation)
 
     # ---- nodes ----------------------------------------------------------------------------------
 

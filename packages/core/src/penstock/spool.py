@@ -25,11 +25,16 @@ _WHY = "cannot be kept until several transactional outputs have committed"
 
 class Spool:
     """One epoch's batches by output, in `folder`; written while the epoch runs, sealed before it is
-    committed, cleared when every output has it. Outputs on several threads may write."""
+    committed, cleared when every output has it. Outputs on several threads may write.
 
-    def __init__(self, folder: Path, pipeline: str) -> None:
+    Each generation of the pipeline's lease has a file of its own: a run that was overtaken may
+    still be writing when the next one reads what was sealed before."""
+
+    def __init__(self, folder: Path, pipeline: str, generation: int) -> None:
         self.folder = folder
-        self.path = folder / f"{quote(pipeline, safe=' ')}.epoch"  # a folder may serve several
+        self._stem = quote(pipeline, safe=" ")  # a folder may serve several
+        self.generation = generation
+        self.path = folder / f"{self._stem}.{generation}.epoch"
         self._file: IO[str] | None = None
         self._lock = Lock()
 
@@ -85,9 +90,13 @@ class Spool:
                     yield Batch([decode_record(one) for one in records], source, ordinals)
 
     def clear(self) -> None:
-        """Every output has the epoch."""
+        """Every output has the epoch, so those before it are of no use either."""
         self.close()
         self.path.unlink(missing_ok=True)
+        for path in self.folder.glob(f"{self._stem}.*.epoch"):
+            number = path.name[len(self._stem) + 1 : -len(".epoch")]
+            if number.isdigit() and int(number) < self.generation:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file. What is not sealed is never read."""
