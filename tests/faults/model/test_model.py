@@ -120,15 +120,46 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.kept and not self.trims and not self.condemned)
     @rule(which=st.integers(0, 9))
     def put_store_back(self, which: int) -> None:
-        self.rewound = True
         which %= len(self.kept)
+        if self.is_torn():
+            self.must_refuse(which)
+            return
+        self.rewound = True
         del self.kept[which + 1 :]  # what came later is another history from now on
+        self.put_back(*self.kept[which][:2])
+
+    def must_refuse(self, which: int) -> None:
+        """Some tables have an epoch that the others lack, and with the store went the only copy of
+        it: told, and nothing is written. With the store as it was, the run goes on."""
         store, spools, _ = self.kept[which]
+        now = self.store.copy(), {path: path.read_bytes() for path in self.spools()}
+        if store.intent("pipeline") is not None:
+            return  # it may be this very epoch, which is then completed
+        before = copy.deepcopy(self.disk)
+        self.put_back(store, spools)
+        run = self.live(Fate(), 5, 10)
+        assert "do not agree on what was committed" in str(run.error)
+        assert self.disk == before
+        self.put_back(*now)
+
+    def put_back(self, store: MortalStore, spools: dict[Path, bytes]) -> None:
         self.store = store.copy()
         for path in self.spools():
             path.unlink()
         for path, spool in spools.items():
             path.write_bytes(spool)
+
+    def is_torn(self) -> bool:
+        """Whether a run has died between the first and the last commit of an epoch."""
+        there = [
+            checkpoint and (checkpoint.run_id, checkpoint.epoch)
+            for _, checkpoint in (
+                self.disk.tables.get(name, ([], None))
+                for name, kind in self.kinds.items()
+                if kind == "transactional"
+            )
+        ]
+        return len(set(there)) > 1
 
     @precondition(lambda self: self.kept and not self.trims and not self.condemned)
     @rule(which=st.integers(0, 9))
