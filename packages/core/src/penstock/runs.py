@@ -17,21 +17,21 @@ from .care import STAY, Care, cut, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
 from .delivery import Delivery, Pending
-from .errors import RunError
 from .events import Events
 from .failures import Failures, describe
 from .graph import Graph
-from .journal import Report, balance_of
+from .journal import Report
+from .keys import Keys
 from .nodes import Duties, NodeRun, copy_of, faults, node_runs
+from .reporting import check_balance, report_of
 from .schedule import Clock, SystemClock
-from .store import Checkpoint, IndexedKey, MemoryStore, Store
+from .store import Checkpoint, MemoryStore, Store
 
 if TYPE_CHECKING:
     from random import Random
 
 __all__ = ["Display", "Engine", "EpochLimits", "NodeRun", "Run", "copy_of"]
 
-_KEYS_PENDING = 10_000
 _NAP = 0.01
 _PROGRESS_EVERY = 0.1  # asking may cost an input a look at its files, so not with every batch
 
@@ -145,8 +145,7 @@ class Run:
             config_hash,
             getattr(self.store, "folder", None),
         )
-        self._keys: list[IndexedKey] = []
-        self._keyed: dict[str, bool] = {}  # whether any record of an input had its key
+        self.keys = Keys(pipeline, self.run_id)
         self._opened: list[NodeRun] = []
         self._random: Random | None = None
         self._reading = self._driven = False
@@ -178,7 +177,7 @@ class Run:
             close_error = self._close()
             self.delivery.close()
         self.error = self.error or close_error
-        report = self._report(perf_counter() - started)
+        report = report_of(self, perf_counter() - started)
         try:
             self.store.keep_report(report.to_dict())
             self.delivery.release()
@@ -364,8 +363,8 @@ class Run:
         if batch.failures:
             node.failed += len(batch.failures)
             self.failures.set_aside(node, batch.source, batch.failures)
-        if node.settings.key is not None:
-            self._index(node, node.settings.key, batch)
+        if node.settings.key is not None and self.keys.note(node, batch):
+            self._save_part()
         self.events.batch_done(self, node, batch)
         batch.failures = ()
         if batch.records:
@@ -385,20 +384,6 @@ class Run:
         kept = batch.keep(flags) if flags else batch
         failures = [failure for failure in batch.failures if failure.ordinal > done]
         return Batch(kept.records, batch.source, kept.ordinals, batch.resume, failures)
-
-    def _index(self, node: NodeRun, key: str, batch: Batch) -> None:
-        """Note the key of every record, so that a person can ask which run has read it."""
-        before = len(self._keys)
-        for record, ordinal in zip(batch.records, batch.ordinals, strict=True):
-            value = record.get(key) if isinstance(record, dict) else getattr(record, key, None)
-            if value is not None:
-                self._keys.append(
-                    IndexedKey(self.pipeline, self.run_id, batch.source, ordinal, str(value))
-                )
-        if batch.records:
-            self._keyed[node.name] = self._keyed.get(node.name, False) or len(self._keys) > before
-        if len(self._keys) >= _KEYS_PENDING:
-            self._save_part()
 
     def _idle(self, push: Push, settle: Settle) -> None:
         """Nothing was ready: give time windows their chance, then wait a little."""
@@ -467,7 +452,6 @@ class Run:
                 node.ended = True
 
     def _commit(self, *, complete: bool) -> Checkpoint:
-        keys, self._keys = self._keys, []
         checkpoint = Checkpoint(
             self.pipeline,
             self.run_id,
@@ -477,7 +461,7 @@ class Run:
             counts={name: node.counts() for name, node in self.nodes.items()},
             started=self.delivery.start.started,
         )
-        pending = Pending(self.failures.take(), keys)
+        pending = Pending(self.failures.take(), self.keys.take())
         checkpoint = self.delivery.commit(checkpoint, pending, complete=complete)
         if complete:
             self.store.settle_letters(self.pipeline, checkpoint.started, list(self.positions))
@@ -485,8 +469,7 @@ class Run:
 
     def _save_part(self) -> None:
         """Keep letters and keys before their epoch ends, so that memory stays bounded."""
-        keys, self._keys = self._keys, []
-        self.store.keep(self.failures.take(), keys)
+        self.store.keep(self.failures.take(), self.keys.take())
 
     def _chance(self) -> float:
         """From 0 to 1, for the jitter of pauses; most runs never pause."""
@@ -535,54 +518,7 @@ class Run:
         return first
 
     def _check_balance(self) -> None:
-        wrong = balance_of(self._reports(), self.graph.edges, ended=True).errors
-        if wrong:
-            raise RunError(
-                f"records were lost or made up: {wrong[0]}", hint="this is a fault in a plugin"
-            )
-
-    def _report(self, seconds: float) -> Report:
-        status = "letters" if self.failures.letters else "ok"
-        if self.limit is not None:
-            status = "stopped"
-        elif self.stopping is not None:
-            status = "interrupted"
-        # Whoever read our output may have left, as `head` does: that is no failure of the run.
-        left = self.error is not None and isinstance(
-            self.error.__cause__ or self.error, BrokenPipeError
-        )
-        if self.error is not None:
-            status = "interrupted" if left else "failed"
-        if self.limit is not None:
-            self.warnings.append(f"stopped {self.limit}; the next run goes on from there")
-        for name, found in self._keyed.items():
-            if not found:
-                key = self.nodes[name].settings.key
-                self.warnings.append(f"{name}: key is {key!r}, which no record has")
-        nodes = self._reports()
-        balance = balance_of(nodes, self.graph.edges, ended=status in ("ok", "letters"))
-        if status in ("interrupted", "failed"):
-            balance.held += max(0, balance.under_way)
-        return Report(
-            pipeline=self.pipeline,
-            run_id=self.run_id,
-            status=status,
-            engine=self.engine_name,
-            started=self.started,
-            seconds=seconds,
-            epochs=self.epochs,
-            nodes=nodes,
-            balance=balance,
-            failures=sorted(self.failures.groups.values(), key=lambda group: -group.count),
-            letters=self.failures.letters,
-            positions=dict(self.positions),
-            warnings=list(self.warnings),
-            error=None if self.error is None or left else describe(self.error),
-            config_hash=self.config_hash,
-        )
-
-    def _reports(self) -> list[Any]:
-        return [node.report() for node in self.nodes.values()]
+        check_balance(self)
 
     def _record_failed(self, _: Failures, node: NodeRun, letter: Any) -> None:
         self.events.record_failed(self, node, letter)
