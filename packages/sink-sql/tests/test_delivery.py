@@ -273,6 +273,15 @@ def test_tables_that_were_exchanged_are_not_exchanged_again(mariadb, monkeypatch
 # ---- tables that change -------------------------------------------------------------------------
 
 
+def test_what_a_column_takes_once_it_is_converted_changes_no_table(place):
+    with opened(place) as output:
+        for number in (1, 2):  # in one epoch
+            output.write(Batch([{"a": number, "b": [number]}]))
+        output.write(Batch([{"a": "3", "b": {"c": 3}}]))
+        output.commit(checkpoint(1))
+    assert [a for a, _ in place.rows()] == [1, 2, 3]
+
+
 def test_mariadb_changes_no_table_in_the_middle_of_an_epoch(mariadb):
     with opened(mariadb) as output:
         write(output, 1)

@@ -110,11 +110,19 @@ class Table:
         connection.exec_driver_sql(f"ALTER TABLE {self.quoted} ADD COLUMN {column_sql}")
         self.kinds[name] = kind
 
-    def widen(self, connection: sa.Connection, name: str, types: set[type]) -> None:
-        """Let a column hold these values too, where what it holds can be turned into that."""
+    def can_widen(self, name: str, types: set[type]) -> bool:
+        """Whether `widen` would change the column for these values."""
+        return self._wider(name, types) is not None
+
+    def _wider(self, name: str, types: set[type]) -> str | None:
         kind, found = self.kinds[name], kind_of(types)
         into = wider(kind, found) if found is not None else None
-        if into is None or into == kind or name in self.declared:
+        return None if into == kind or name in self.declared else into
+
+    def widen(self, connection: sa.Connection, name: str, types: set[type]) -> None:
+        """Let a column hold these values too, where what it holds can be turned into that."""
+        into = self._wider(name, types)
+        if into is None:
             return
         if self.database.name == "sqlite":
             if into == "float":  # a column of SQLite takes floats among whole numbers
