@@ -103,3 +103,9 @@ def test_it_leaves_nothing_behind_when_a_pipeline_cannot_be_built(core_alone, tm
     (tmp_path / "pipeline.yaml").write_text("inputs: {a: {use: csv}}\n")
     core_alone.run("penstock", "check", "pipeline.yaml", cwd=tmp_path)
     assert [path.name for path in Path(tmp_path).iterdir()] == ["pipeline.yaml"]
+
+
+def test_the_command_of_another_package_says_how_to_install_it(core_alone):
+    done = core_alone.run("penstock", "test")
+    assert done.returncode == 4
+    assert done.stderr.endswith("pip install penstock-pipeline-tests\n")

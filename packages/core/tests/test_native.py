@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from penstock import ConfigError, PenstockError, PluginError, Plugins, load_pipeline
-from penstock.build import Pipeline
+from penstock.build import Pipeline, build
+from penstock.dialect import read_document, read_spec
+from penstock.native import read_component
 
 MODULE = """
 def rows(n: int = 3):
@@ -317,3 +319,43 @@ def test_a_long_value_does_not_fill_the_screen(folder: Path, text: str) -> None:
         pipeline(folder, "transformers: {}\n" + text.replace("LONG", "x" * 100_000))
     assert all(len(line) < 200 for line in str(raised.value).splitlines())
     assert "…" in str(raised.value)
+
+
+def test_tests_are_left_to_whoever_runs_them(folder: Path) -> None:
+    """What is wrong there, as a variable that is not set, keeps no pipeline from running."""
+    text = 'inputs: {a: "shop:rows"}\npipes: {m: [a]}\ntests: {one: {feed: "${NOT_SET_HERE}"}}\n'
+    assert pipeline(folder, text).run().balance.read == 3
+    assert "NOT_SET_HERE" in problems(folder, text.replace("shop:rows", "${NOT_SET_HERE}"))[0]
+
+
+def test_a_component_may_be_declared_in_another_file(folder: Path) -> None:
+    """Its relative paths and its mistakes belong to that file."""
+    (folder / "pipeline.yaml").write_text('inputs: {a: "shop:rows"}\npipes: {m: [a]}\n')
+    other = folder / "tests"
+    other.mkdir()
+    (other / "fakes.py").write_text("def rows(n: int):\n    yield from range(n)\n")
+    (other / "more.yaml").write_text('inputs:\n  a: {use: "fakes:rows", n: many}\n')
+    plugins = Plugins(discover=False)
+    spec = read_spec(read_document(folder / "pipeline.yaml", plugins), plugins)
+    more = read_document(other / "more.yaml", plugins)
+    path = ("inputs", "a")
+    spec.components["a"] = read_component(more, "input", "a", path, more.data["inputs"]["a"])
+    with pytest.raises(ConfigError) as raised:
+        build(spec, plugins)
+    where = f"{other / 'more.yaml'}:2:26: inputs.a.n"
+    assert str(raised.value) == f"{where}: must be a whole number, got 'many'"
+
+
+def test_variables_can_be_given_instead_of_those_around_us(folder: Path) -> None:
+    (folder / "pipeline.yaml").write_text('name: "${SHOP}"\n')
+    document = read_document(folder / "pipeline.yaml", Plugins(discover=False), {"SHOP": "north"})
+    assert (document.data, document.problems) == ({"name": "north"}, [])
+
+
+def test_a_first_party_command_that_is_missing_is_named_with_its_package() -> None:
+    with pytest.raises(PluginError) as raised:
+        Plugins(discover=False).find("command", "test")
+    package = "penstock-pipeline-tests"
+    assert str(raised.value) == (
+        f"no command named 'test'; it comes with {package}: pip install {package}"
+    )

@@ -20,7 +20,7 @@ from .made import Instance, Made, Stream, file_of, hash_of
 from .options import read_options, short
 from .plugins import Plugins, load
 from .runs import Display, EpochLimits, Run
-from .spec import ComponentSpec, PipelineSpec, PipeStep, Settings
+from .spec import ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 from .store import MemoryStore, Store
 
 if TYPE_CHECKING:
@@ -231,8 +231,14 @@ class _Builder:
                 "\n".join(map(str, sorted(self.missing, key=lambda problem: problem.order)))
             )
 
-    def wrong(self, what: str, path: Sequence[str | int], hint: str | None = None) -> None:
-        document = self.spec.document
+    def wrong(
+        self,
+        what: str,
+        path: Sequence[str | int],
+        hint: str | None = None,
+        document: Document | None = None,
+    ) -> None:
+        document = document or self.spec.document
         if document is not None:
             self.problems.append(document.problem(what, *path, hint=hint))
         else:
@@ -271,10 +277,10 @@ class _Builder:
     def with_options(
         self, component: ComponentSpec, cls: Any, plugin: str, version: str
     ) -> Made | None:
-        values, problems = read_options(cls, component.options, self.spec.directory)
+        values, problems = read_options(cls, component.options, self.directory(component))
         for problem in problems:
             path = [*component.path, *(problem.path.split(".") if problem.path else ())]
-            self.wrong(problem.what, path, problem.hint)
+            self.wrong(problem.what, path, problem.hint, component.document)
         if problems:
             return None
         made = Made(component, cls, values, plugin, version)
@@ -282,9 +288,12 @@ class _Builder:
             self.check_spool(component, made.component())
         except ConfigError as error:
             for problem in error.problems:
-                self.wrong(problem.what, component.path, problem.hint)
+                self.wrong(problem.what, component.path, problem.hint, component.document)
             return None
         return made
+
+    def directory(self, component: ComponentSpec) -> Path | None:
+        return (component.document or self.spec).directory
 
     def check_spool(self, component: ComponentSpec, made: Any) -> None:
         if component.settings.spool and made.capability != "ephemeral":
@@ -299,8 +308,9 @@ class _Builder:
         if ":" not in component.use:
             provided = self.plugins.find(component.role, component.use)
             return provided.load(), provided.plugin, provided.version
-        if self.spec.directory is not None:
-            found = load_beside(component.use, self.spec.directory)
+        directory = self.directory(component)
+        if directory is not None:
+            found = load_beside(component.use, directory)
         else:
             found = load(component.use)
         base = _BASES.get(component.role)
@@ -319,7 +329,8 @@ class _Builder:
     def not_found(self, component: ComponentSpec, error: PluginError) -> None:
         what = f"{error.where}: {error.what}" if error.where else error.what
         path = [*(component.path or (component.name,)), "use"]
-        place = self.spec.document.place(*path) if self.spec.document else None
+        document = component.document or self.spec.document
+        place = document.place(*path) if document else None
         self.missing.append(Problem(what, ".".join(map(str, path)), place, error.hint))
 
     def make_stream(self, component: ComponentSpec) -> Made | None:

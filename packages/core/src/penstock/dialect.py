@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -31,21 +32,23 @@ class Dialect(Protocol):
         """The pipeline; what is wrong goes into `document.problems` and is reported at the end."""
 
 
-def read_document(path: Path, plugins: Plugins) -> Document:
-    """Read and parse a file; the suffix decides how."""
+def read_document(
+    path: Path, plugins: Plugins, environ: Mapping[str, str] | None = None
+) -> Document:
+    """Read and parse a file; the suffix decides how. `environ` replaces the variables around us."""
     from .syntaxes import read_text
 
     document = parse(read_text(path), path.suffix.lstrip("."), str(path), plugins)
     document.path = path.absolute()
-    fill_in(document, plugins)
+    fill_in(document, plugins, environ)
     return document
 
 
-def fill_in(document: Document, plugins: Plugins) -> None:
+def fill_in(document: Document, plugins: Plugins, environ: Mapping[str, str] | None = None) -> None:
     """Replace the placeholders of a document; those without a value become its `problems`."""
     directory = document.path.parent if document.path else Path.cwd()
     resolvers = [
-        placeholders.environment(os.environ),
+        placeholders.environment(os.environ if environ is None else environ),
         placeholders.pipeline(document.path),
         placeholders.git(directory),
         lambda name: plugins.hooks.penstock_resolve(name=name),

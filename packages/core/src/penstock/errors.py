@@ -18,6 +18,7 @@ __all__ = [
     "EXIT_LETTERS",
     "EXIT_OK",
     "EXIT_PLUGIN",
+    "EXIT_TESTS",
     "EXIT_USAGE",
     "ConfigError",
     "ConnectError",
@@ -40,6 +41,7 @@ EXIT_CONFIG = 3
 EXIT_PLUGIN = 4
 EXIT_CHECK = 5
 EXIT_LETTERS = 6
+EXIT_TESTS = 7
 
 
 class PenstockError(Exception):

@@ -39,6 +39,7 @@ _KNOWN = {
         "json": "penstock-sink-json",
         "sql": "penstock-sink-sql",
     },
+    "command": {"test": "penstock-pipeline-tests"},
 }
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "NativeDialect",
     "ReservedOptions",
     "RetryOptions",
+    "read_component",
     "reserved_keys",
 ]
 
@@ -33,6 +34,7 @@ SECTIONS = (
     "pipes",
     "engine",
     "epoch",
+    "tests",
 )
 """Every key at the top of a native file, in the order in which people write them."""
 
@@ -98,7 +100,20 @@ class NativeDialect:
         return not document.data.keys().isdisjoint(("pipes", *ROLES.values()))
 
     def read(self, document: Document) -> PipelineSpec:
+        """What `tests` holds is for whoever runs tests: it is wrong for them alone."""
+        document.problems = [
+            problem for problem in document.problems if problem.path.split(".")[0] != "tests"
+        ]
         return _Reader(document).pipeline()
+
+
+def read_component(
+    document: Document, role: str, name: str, path: tuple[str | int, ...], entry: Any
+) -> ComponentSpec:
+    """Read what stands at `path` of any document as one component of a native file."""
+    made = _Reader(document).component(role, name, path, entry)
+    made.document = document
+    return made
 
 
 class _Reader:

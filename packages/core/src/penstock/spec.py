@@ -52,6 +52,11 @@ class Document:
     path: Path | None = None
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def directory(self) -> Path | None:
+        """The folder of the file, which relative paths in it start from."""
+        return self.path.parent if self.path else None
+
     def place(self, *path: str | int) -> Place:
         """The place of a path, or of the nearest thing around it that has one."""
         while path:
@@ -84,7 +89,11 @@ class Settings:
 
 @dataclass
 class ComponentSpec:
-    """One declared component: its name, its role, what it uses and with which options."""
+    """One declared component: its name, its role, what it uses and with which options.
+
+    `document` is the file that declares it when that is not the pipeline's: its relative paths
+    start from there, and what is wrong with it is reported there.
+    """
 
     name: str
     role: Role
@@ -93,6 +102,7 @@ class ComponentSpec:
     settings: Settings = field(default_factory=Settings)
     description: str = ""
     path: tuple[str | int, ...] = ()
+    document: Document | None = None
 
 
 @dataclass
@@ -122,5 +132,4 @@ class PipelineSpec:
     @property
     def directory(self) -> Path | None:
         """The folder of the pipeline file, which relative paths in it start from."""
-        path = self.document.path if self.document else None
-        return path.parent if path else None
+        return self.document.directory if self.document else None

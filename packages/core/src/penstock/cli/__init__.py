@@ -147,11 +147,12 @@ def _overview() -> str:
 def _command(name: str) -> Any:
     if name in COMMANDS:
         return import_module(f"{__name__}.{'list_' if name == 'list' else name}")
+    from ..known import distribution_of
     from ..plugins import Plugins
 
     plugins = Plugins()
     provided = plugins.names("command")
-    if name in provided:
+    if name in provided or distribution_of("command", name):
         return plugins.find("command", name).load()
     from ..errors import nearest
 

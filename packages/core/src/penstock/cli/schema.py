@@ -87,6 +87,7 @@ def schema(plugins: Plugins) -> tuple[dict[str, Any], list[str]]:
                 "allOf": [{"$ref": "#/definitions/engine"}],
             },
             "epoch": {"description": "When an epoch ends.", **_strict(schema_of(EpochOptions))},
+            "tests": {"description": "Cases for `penstock test`, by name.", "type": "object"},
         },
         "patternProperties": _HIDDEN,
         "additionalProperties": False,
