@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from penstock import Batch, Checkpoint, Failure, Input, MemoryStore, Output, Stage, Transformer
+from penstock import (
+    Batch,
+    Checkpoint,
+    ConnectError,
+    Failure,
+    Input,
+    MemoryStore,
+    Output,
+    Stage,
+    Transformer,
+)
 from penstock.components import TransactionalOutput
 from penstock.store import FencedError
 
@@ -182,21 +192,32 @@ class Pairs(Stage):
 # ---- outputs ------------------------------------------------------------------------------------
 
 
+SHORTER = "is shorter than what was durable"
+
+
 class File(Output):
-    """Rewindable. A file that another process has opened since is no longer this one's."""
+    """Rewindable. A file that another process has opened since is no longer this one's. Once it is
+    complete, nothing is added to it."""
 
     delivery = "rewindable"
 
     def __init__(self, disk: Disk, name: str, fate: Fate) -> None:
         self.disk, self.name, self.fate = disk, name, fate
         self.lines: list[Any] = []
+        self.complete = False
 
     def resume(self, mark: Any, epoch: int) -> None:
-        there = self.disk.files.get(self.name, self.disk.finished.get(self.name, []))
-        assert mark is None or len(there) >= mark, "shorter than what was durable"
-        self.lines = self.disk.files[self.name] = there[: mark or 0]
+        begun, finished = self.disk.files.get(self.name, []), self.disk.finished.get(self.name, [])
+        if len(begun) < (mark or 0):
+            if len(finished) < mark:
+                raise ConnectError(SHORTER)
+            self.complete = True
+            begun = list(finished)
+        self.lines = self.disk.files[self.name] = begun[: mark or 0]
 
     def write(self, batch: Batch) -> Sequence[Failure] | None:
+        if self.complete:
+            raise ConnectError(SHORTER)
         for record in batch.records:
             self.fate()
             self.lines.append(record)

@@ -298,6 +298,15 @@ def test_a_generation_outranks_what_an_output_has_seen(leases: Any) -> None:
     leases.renew("p", 8, 70.0)
 
 
+def test_a_run_that_was_overtaken_keeps_no_letters_any_more(leases: Any) -> None:
+    letter = DeadLetter("p", "s", 1, "n", "E", "m", "{}", "old")
+    overtaken = leases.lease("p", "elsewhere, process 1, started 2", 0.0, 60.0, alive)
+    leases.lease("p", this_process(), 61.0, 121.0, alive)
+    with pytest.raises(FencedError):
+        leases.keep("p", overtaken, [letter])
+    assert leases.letters() == []
+
+
 def test_an_attempt_that_was_survived_is_taken_back(leases: Any) -> None:
     generation = leases.lease("p", "me", 0.0, 60.0, alive)
     for place in ("a", "a", "b"):
@@ -371,9 +380,10 @@ def test_a_clock_that_is_put_back_loses_no_letter(start: EngineRun) -> None:
     assert [letter.ordinal for letter in store.letters()] == [3]
 
 
-def test_a_letter_of_a_run_that_was_overtaken_makes_no_newer_one_older(leases: Any) -> None:
+def test_a_letter_with_an_earlier_time_makes_no_newer_one_older(leases: Any) -> None:
     letter = DeadLetter("p", "s", 1, "n", "E", "m", "{}", "new", first=20.0, last=20.0)
-    leases.keep([letter])
-    leases.keep([replace(letter, run_id="old", first=10.0, last=10.0)])
+    generation = leases.lease("p", "me", 0.0, 60.0, alive)
+    leases.keep("p", generation, [letter])
+    leases.keep("p", generation, [replace(letter, run_id="old", first=10.0, last=10.0)])
     assert leases.settle_letters("p", 15.0, ["s"]) == 0
     assert [one.last for one in leases.letters()] == [20.0]

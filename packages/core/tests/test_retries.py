@@ -388,7 +388,7 @@ def test_letters_that_cannot_be_tried_are_left_with_the_reason(
 
 def test_a_record_mended_by_hand_goes_on_after_the_input_that_could_not_read_it() -> None:
     pipeline, store, letter = failed(node="list", record='"1x"')
-    store.keep([letter])
+    store.keep("pipeline", store.lease("pipeline", "me", 0.0, 0.0, lambda _: False), [letter])
     chosen = choose(
         [letter],
         pipeline.graph(),

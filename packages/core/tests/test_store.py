@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock import Checkpoint, ConnectError, DeadLetter, MemoryStore, Store
-from penstock.store import IndexedKey, decode_record, encode_record
+from penstock.store import HISTORY, FencedError, IndexedKey, decode_record, encode_record
 from penstock.stores.sqlite import VERSION, SqliteStore
 
 
@@ -33,6 +35,10 @@ def letter(ordinal: int = 1, **values: Any) -> DeadLetter:
     return DeadLetter(ordinal=ordinal, **given)
 
 
+def leased(store: Store, pipeline: str = "p") -> int:
+    return store.lease(pipeline, "me", 1.0, 2.0, lambda _: False)
+
+
 def save(store: Store, *letters: DeadLetter, run_id: str = "r1") -> Checkpoint:
     generation = store.lease("p", "me", 1.0, 2.0, lambda _: False)
     made = Checkpoint("p", run_id, 1, generation, {"s": 3}, {"s": 3}, {"n": [1]}, {"o": {"at": 5}})
@@ -46,6 +52,37 @@ def test_a_checkpoint_comes_back(store: Store) -> None:
 
     assert store.checkpoint("p") == made
     assert store.checkpoint("q") is None
+
+
+def test_the_last_ten_checkpoints_are_kept_newest_first(store: Store) -> None:
+    generation = leased(store)
+    made = [Checkpoint("p", "r1", epoch, generation, {"s": epoch}) for epoch in range(1, 14)]
+    for one in made:
+        store.save(one)
+    store.save(replace(made[-1], finished=True))  # the same epoch, once more
+
+    assert store.history("p") == [replace(made[-1], finished=True), *made[-2:2:-1]]
+    assert len(store.history("p")) == HISTORY
+    assert store.history("q") == []
+
+
+def test_a_history_ends_where_somebody_goes_back_to(store: Store) -> None:
+    generation = leased(store)
+    for epoch in range(1, 5):
+        store.save(Checkpoint("p", "r1", epoch, generation))
+    with pytest.raises(FencedError):
+        store.forget_after("p", generation + 1, 2)
+    store.forget_after("p", generation, 2)
+    assert [one.epoch for one in store.history("p")] == [2, 1]
+    store.forget("p", generation)
+    assert store.history("p") == []
+
+
+def test_what_failed_since_a_time_is_known_by_place(store: Store) -> None:
+    save(store, letter(1, last=5.0), letter(2, last=4.0), letter(3, last=6.0, node="m"))
+
+    assert sorted(store.failed("p", 5.0)) == [("s", 1, "n"), ("s", 3, "m")]
+    assert store.failed("q", 0.0) == []
 
 
 def test_letters_come_back_by_pipeline_and_run(store: Store) -> None:
@@ -86,7 +123,7 @@ def test_reports_are_kept_newest_first(store: Store) -> None:
 
 def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
     keys = [IndexedKey("p", "r1", "s", n, f"k{n}") for n in (1, 2)]
-    store.keep((), keys)
+    store.keep("p", leased(store), (), keys)
 
     assert store.find_key("k2") == [keys[1]]
     assert store.find_key("k2", "q") == []
@@ -94,9 +131,12 @@ def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
 
 def test_the_keys_of_the_last_ten_runs_of_a_pipeline_are_kept(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state")
-    store.keep((), [IndexedKey("other", "r0", "s", 1, "k")])
+    store.keep("other", leased(store, "other"), (), [IndexedKey("other", "r0", "s", 1, "k")])
+    generation = leased(store)
     for number in range(1, 13):
-        store.keep((), [IndexedKey("p", f"r{number}", "s", n, "k") for n in (1, 2)])
+        store.keep(
+            "p", generation, (), [IndexedKey("p", f"r{number}", "s", n, "k") for n in (1, 2)]
+        )
         store.keep_report({"run_id": f"r{number}", "pipeline": "p", "started": number})
 
     kept = [one.run_id for one in store.find_key("k", "p")]
@@ -264,3 +304,75 @@ def test_who_has_the_lease(store: Store) -> None:
     assert store.holder("q") is None
     store.release("p", generation)
     assert store.holder("p") is None
+
+
+VERSION_1 = """
+CREATE TABLE leases (pipeline TEXT PRIMARY KEY, holder TEXT NOT NULL, generation INTEGER NOT NULL,
+    until REAL NOT NULL);
+CREATE TABLE checkpoints (pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL,
+    checkpoint TEXT NOT NULL);
+CREATE TABLE intents (pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE attempts (pipeline TEXT NOT NULL, place TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, place));
+CREATE TABLE letters (
+    pipeline TEXT NOT NULL, source TEXT NOT NULL, ordinal INTEGER NOT NULL, node TEXT NOT NULL,
+    error TEXT NOT NULL, message TEXT NOT NULL, record TEXT NOT NULL, run_id TEXT NOT NULL,
+    plugin TEXT NOT NULL, version TEXT NOT NULL, config_hash TEXT NOT NULL,
+    attempts INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+    part INTEGER NOT NULL, PRIMARY KEY (pipeline, source, ordinal, node, part));
+CREATE INDEX letters_by_run ON letters (run_id);
+CREATE TABLE reports (run_id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, started REAL NOT NULL,
+    report TEXT NOT NULL);
+CREATE TABLE record_keys (pipeline TEXT NOT NULL, run_id TEXT NOT NULL, source TEXT NOT NULL,
+    ordinal INTEGER NOT NULL, key TEXT NOT NULL);
+CREATE INDEX record_keys_by_key ON record_keys (key);
+PRAGMA user_version=1;
+"""
+
+
+def test_a_state_of_version_1_gets_what_it_lacks_and_keeps_what_it_has(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.executescript(VERSION_1)
+        older = """{"pipeline": "p", "run_id": "r", "epoch": 7, "positions": {"s": 3}}"""
+        connection.execute("INSERT INTO checkpoints VALUES ('p', 7, ?)", (older,))
+        connection.execute("INSERT INTO leases VALUES ('p', '', 4, 0)")
+        connection.execute("INSERT INTO record_keys VALUES ('p', 'r', 's', 1, 'k')")
+        connection.commit()
+
+    store = SqliteStore(tmp_path)
+    expected = Checkpoint("p", "r", 7, positions={"s": 3})
+    assert (store.checkpoint("p"), store.history("p")) == (expected, [expected])
+    assert leased(store) == 5
+    assert len(store.find_key("k")) == 1
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_a_state_of_version_1_is_left_as_it_is_when_it_cannot_be_changed(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.executescript(VERSION_1)
+        connection.execute("CREATE TABLE history (something_else TEXT)")
+        connection.commit()
+
+    with pytest.raises(ConnectError, match="the state cannot be used"):
+        SqliteStore(tmp_path).open()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        indexes = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%by_run'")
+        assert indexes.fetchall() == [("letters_by_run",)]
+
+
+def test_the_keys_of_old_runs_are_found_without_reading_all_of_them(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.open()
+    assert store._connection is not None
+    plan = store._connection.execute(
+        "EXPLAIN QUERY PLAN DELETE FROM record_keys WHERE pipeline = 'p' AND run_id NOT IN "
+        "(SELECT run_id FROM record_keys WHERE pipeline = 'p' GROUP BY run_id "
+        "ORDER BY max(rowid) DESC LIMIT 10)"
+    ).fetchall()
+    store.close()
+    told = [step[-1] for step in plan if "record_keys" in step[-1]]
+    assert told
+    assert all("USING" in one and "record_keys_by_run" in one for one in told), told

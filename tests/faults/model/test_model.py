@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 )
 from parties import (
     KINDS,
+    SHORTER,
     Deadly,
     Disk,
     Fate,
@@ -79,6 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.store = MortalStore(Path(self.temporary.name))
         self.condemned: set[int] = set()
         self.rewound = False
+        self.went_back_to = self.disk
         self.most_repeats = 0
         self.kept: list[tuple[MortalStore, dict[Path, bytes], Disk]] = []
 
@@ -127,6 +129,8 @@ class Machine(RuleBasedStateMachine):
         self.rewound = True
         del self.kept[which + 1 :]  # what came later is another history from now on
         self.put_back(*self.kept[which][:2])
+        if "transactional" not in self.kinds.values():  # a table knows better
+            self.went_back_to = self.kept[which][2]
 
     def must_refuse(self, which: int) -> None:
         """Some tables have an epoch that the others lack, and with the store went the only copy of
@@ -170,6 +174,7 @@ class Machine(RuleBasedStateMachine):
             which %= len(self.kept)
             del self.kept[which + 1 :]
             self.disk.tables = copy.deepcopy(self.kept[which][2].tables)
+            self.went_back_to = self.kept[which][2]
 
     @precondition(lambda self: self.kept and list(self.kinds.values()).count("transactional") > 1)
     @rule(which=st.integers(0, 9), size=st.integers(1, 9))
@@ -214,13 +219,21 @@ class Machine(RuleBasedStateMachine):
             fenced = isinstance(run.error, FencedError)
             refused = "do not agree" in str(run.error)
             forgotten = stale and "is gone" in str(run.error)
-            assert run.error is None or fenced or refused or forgotten, run.error
+            if self.rewound and SHORTER in str(run.error):
+                self.put_files_back()
+            else:
+                assert run.error is None or fenced or refused or forgotten, run.error
         except Killed:
             self.condemned |= self.noted() - self.deadly
         finally:
             self.most_repeats += epoch + size
             self.store.let_go()
         return run
+
+    def put_files_back(self) -> None:
+        """What a person does who is told that a file is no longer as the older state knows it."""
+        self.disk.files = copy.deepcopy(self.went_back_to.files)
+        self.disk.finished = copy.deepcopy(self.went_back_to.finished)
 
     def spools(self) -> list[Path]:
         return list(self.store.folder.glob("*.epoch"))
@@ -268,7 +281,11 @@ class Machine(RuleBasedStateMachine):
             for n, k in self.kinds.items()
             if k == "transactional"
         ]
-        return any(one is None or (mine is not None and one.epoch != mine.epoch) for one in tables)
+        return any(
+            one is None
+            or (mine is not None and (one.run_id, one.epoch) != (mine.run_id, mine.epoch))
+            for one in tables
+        )
 
     def check_output(self, name: str, kind: str, wanted: list[Any]) -> None:
         if kind == "transactional":
@@ -358,7 +375,7 @@ def keeps_letters_last(run: Run, _: Machine) -> None:
     class Wrong(Delivery):
         def commit(self, checkpoint: Checkpoint, pending: Pending, *, complete: bool) -> Checkpoint:
             made = super().commit(checkpoint, Pending(), complete=complete)
-            self.store.keep(pending.letters, pending.keys)
+            self.store.keep(self.pipeline, self.generation, pending.letters, pending.keys)
             return made
 
     run.delivery.__class__ = Wrong

@@ -317,11 +317,11 @@ class Delivery:
             # Letters first: they are keyed, so a repeat overwrites them, and they must not be
             # missing when the output has moved on.
             if pending.letters or pending.keys:
-                self.store.keep(pending.letters, pending.keys)
+                self.store.keep(self.pipeline, self.generation, pending.letters, pending.keys)
             self._commit_to(parties[0], checkpoint)
             self._save(checkpoint)
         elif parties:
-            self.store.keep(pending.letters, pending.keys)
+            self.store.keep(self.pipeline, self.generation, pending.letters, pending.keys)
             self._make_spool().seal(_identity(checkpoint))
             self.store.put_intent(checkpoint)
             for node in parties:

@@ -469,7 +469,8 @@ class Run:
 
     def _save_part(self) -> None:
         """Keep letters and keys before their epoch ends, so that memory stays bounded."""
-        self.store.keep(self.failures.take(), self.keys.take())
+        letters, keys = self.failures.take(), self.keys.take()
+        self.store.keep(self.pipeline, self.delivery.generation, letters, keys)
 
     def _chance(self) -> float:
         """From 0 to 1, for the jitter of pauses; most runs never pause."""

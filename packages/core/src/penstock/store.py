@@ -14,6 +14,7 @@ from typing import Any
 from .errors import PenstockError, RunError
 
 __all__ = [
+    "HISTORY",
     "Alive",
     "Checkpoint",
     "DeadLetter",
@@ -28,6 +29,9 @@ __all__ = [
     "lease_taken",
 ]
 
+
+HISTORY = 10
+"""So many of a pipeline's last checkpoints are kept, to go back to."""
 
 Alive = Callable[[str], "bool | None"]
 """Whether a lease's holder lives; None when that cannot be seen from here."""
@@ -74,7 +78,8 @@ class Checkpoint:
     the lease it was made under. `opened` and `closed` are the letters, as the values of their
     fields, that a commit to an output opens and closes: the store may learn of them only when the
     next run finds them there. `by_hand` says that a person has put this checkpoint into the store:
-    it outweighs that of an output.
+    it outweighs that of an output. `reparse` stands in the checkpoints of a reparse: what was
+    written up to that epoch is taken back, at the end, where it was not written again.
     """
 
     pipeline: str
@@ -93,6 +98,7 @@ class Checkpoint:
     opened: Sequence[Sequence[Any]] = field(default_factory=list)
     closed: Sequence[Sequence[Any]] = field(default_factory=list)
     by_hand: bool = False
+    reparse: int | None = None
 
     def to_json(self) -> str:
         return json.dumps({one.name: getattr(self, one.name) for one in fields(self)})
@@ -116,8 +122,8 @@ class IndexedKey:
 class Store:
     """Keeps what a run must not lose. Every method may be called from one thread at a time.
 
-    What changes a pipeline's checkpoint, intent or attempts names the generation of the lease it is
-    done under, and is refused with `FencedError` when another run has taken the lease since.
+    What a run changes names the generation of the lease it is done under, and is refused with
+    `FencedError` when another run has taken the lease since.
     """
 
     def open(self) -> None:
@@ -164,15 +170,31 @@ class Store:
         closed: Sequence[DeadLetter] = (),
     ) -> None:
         """Keep a checkpoint with the letters and keys of its epoch, and forget the letters that it
-        has answered: durably and in one step. It ends the intent and the attempts at the epoch."""
+        has answered: durably and in one step. It ends the intent and the attempts at the epoch, and
+        stands in the history until `HISTORY` later ones have come."""
         raise NotImplementedError
 
-    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
-        """Keep letters and keys ahead of their epoch's checkpoint."""
+    def history(self, pipeline: str) -> list[Checkpoint]:
+        """The last checkpoints, newest first."""
+        raise NotImplementedError
+
+    def forget_after(self, pipeline: str, generation: int, epoch: int) -> None:
+        """Drop from the history what came after an epoch: somebody goes back to it."""
+        raise NotImplementedError
+
+    def keep(
+        self,
+        pipeline: str,
+        generation: int,
+        letters: Sequence[DeadLetter] = (),
+        keys: Sequence[IndexedKey] = (),
+    ) -> None:
+        """Keep letters and keys of a pipeline ahead of their epoch's checkpoint."""
         raise NotImplementedError
 
     def forget(self, pipeline: str, generation: int) -> None:
-        """Drop the checkpoint, the intent and the attempts: the next run starts over."""
+        """Drop the checkpoint, the history, the intent and the attempts: the next run starts
+        over."""
         raise NotImplementedError
 
     def put_intent(self, checkpoint: Checkpoint) -> None:
@@ -201,6 +223,14 @@ class Store:
     def letters(self, pipeline: str | None = None, run_id: str | None = None) -> list[DeadLetter]:
         """The open letters, by pipeline, source and ordinal."""
         raise NotImplementedError
+
+    def failed(self, pipeline: str, since: float) -> list[tuple[str, int, str]]:
+        """Source, ordinal and node of each open letter that was last seen at that time or later."""
+        return [
+            (one.source, one.ordinal, one.node)
+            for one in self.letters(pipeline)
+            if one.last >= since
+        ]
 
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         """Forget these letters; how many there were."""
@@ -260,6 +290,7 @@ class MemoryStore(Store):
         self.limit = limit
         self._letters: dict[tuple[str, str, int, str, int], DeadLetter] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
+        self._history: dict[str, dict[int, Checkpoint]] = {}
         self._intents: dict[str, Checkpoint] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._leases: dict[str, tuple[str, int, float]] = {}
@@ -306,14 +337,35 @@ class MemoryStore(Store):
         keys: Sequence[IndexedKey] = (),
         closed: Sequence[DeadLetter] = (),
     ) -> None:
-        self._fence(checkpoint.pipeline, checkpoint.generation)
-        self.keep(letters, keys)
+        self.keep(checkpoint.pipeline, checkpoint.generation, letters, keys)
         self.drop_letters(closed)
         self._end_attempts(checkpoint.pipeline)
         # Through JSON, as everywhere: a stage may go on changing the state it gave.
-        self._checkpoints[checkpoint.pipeline] = Checkpoint.from_json(checkpoint.to_json())
+        kept = Checkpoint.from_json(checkpoint.to_json())
+        self._checkpoints[checkpoint.pipeline] = kept
+        history = self._history.setdefault(checkpoint.pipeline, {})
+        history[kept.epoch] = kept
+        for epoch in sorted(history)[:-HISTORY]:
+            del history[epoch]
 
-    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
+    def history(self, pipeline: str) -> list[Checkpoint]:
+        history = self._history.get(pipeline, {})
+        return [history[epoch] for epoch in sorted(history, reverse=True)]
+
+    def forget_after(self, pipeline: str, generation: int, epoch: int) -> None:
+        self._fence(pipeline, generation)
+        history = self._history.get(pipeline, {})
+        for later in [one for one in history if one > epoch]:
+            del history[later]
+
+    def keep(
+        self,
+        pipeline: str,
+        generation: int,
+        letters: Sequence[DeadLetter] = (),
+        keys: Sequence[IndexedKey] = (),
+    ) -> None:
+        self._fence(pipeline, generation)
         if max(len(self._letters) + len(letters), len(self._keys) + len(keys)) > self.limit:
             raise MemoryError(
                 f"more than {self.limit} dead letters or keys for a store in memory; give the run "
@@ -327,6 +379,7 @@ class MemoryStore(Store):
     def forget(self, pipeline: str, generation: int) -> None:
         self._fence(pipeline, generation)
         self._checkpoints.pop(pipeline, None)
+        self._history.pop(pipeline, None)
         self._end_attempts(pipeline)
 
     def _end_attempts(self, pipeline: str) -> None:

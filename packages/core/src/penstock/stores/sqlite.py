@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ConnectError
 from ..store import (
+    HISTORY,
     Alive,
     Checkpoint,
     DeadLetter,
@@ -31,8 +32,9 @@ from ..store import (
 
 __all__ = ["VERSION", "SqliteStore"]
 
-VERSION = 1
-"""Of the tables below. A file with a higher number is refused untouched."""
+VERSION = 2
+"""Of the tables below. A file with a higher number is refused untouched; one with a lower number
+gets what it lacks, in one transaction."""
 
 _KEYED_RUNS = 10
 """Of so many runs of a pipeline the keys are kept; those of every record for ever would fill the
@@ -47,6 +49,10 @@ CREATE TABLE IF NOT EXISTS leases (
     until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (
     pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS history (
+    pipeline TEXT NOT NULL, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL,
+    PRIMARY KEY (pipeline, epoch));
+INSERT OR IGNORE INTO history SELECT pipeline, epoch, checkpoint FROM checkpoints;
 CREATE TABLE IF NOT EXISTS intents (
     pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS attempts (
@@ -65,6 +71,7 @@ CREATE TABLE IF NOT EXISTS record_keys (
     pipeline TEXT NOT NULL, run_id TEXT NOT NULL, source TEXT NOT NULL, ordinal INTEGER NOT NULL,
     key TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS record_keys_by_key ON record_keys (key);
+CREATE INDEX IF NOT EXISTS record_keys_by_run ON record_keys (pipeline, run_id);
 """
 
 # The columns stand in the order of the fields of DeadLetter.
@@ -234,13 +241,36 @@ class SqliteStore(Store):
             _keep(connection, letters, keys)
             _drop(connection, closed)
             _end_attempts(connection, checkpoint.pipeline)
+            row = (checkpoint.pipeline, checkpoint.epoch, checkpoint.to_json())
+            connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", row)
             connection.execute(
-                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
-                (checkpoint.pipeline, checkpoint.epoch, checkpoint.to_json()),
+                "DELETE FROM history WHERE pipeline = ? AND epoch <= "
+                "(SELECT epoch FROM history WHERE pipeline = ? "
+                "ORDER BY epoch DESC LIMIT 1 OFFSET ?)",
+                (checkpoint.pipeline, checkpoint.pipeline, HISTORY),
             )
 
-    def keep(self, letters: Sequence[DeadLetter] = (), keys: Sequence[IndexedKey] = ()) -> None:
+    def history(self, pipeline: str) -> list[Checkpoint]:
+        query = "SELECT checkpoint FROM history WHERE pipeline = ? ORDER BY epoch DESC"
+        return [Checkpoint.from_json(text) for (text,) in self._rows(query, (pipeline,))]
+
+    def forget_after(self, pipeline: str, generation: int, epoch: int) -> None:
         with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
+            connection.execute(
+                "DELETE FROM history WHERE pipeline = ? AND epoch > ?", (pipeline, epoch)
+            )
+
+    def keep(
+        self,
+        pipeline: str,
+        generation: int,
+        letters: Sequence[DeadLetter] = (),
+        keys: Sequence[IndexedKey] = (),
+    ) -> None:
+        with self._transaction() as connection:
+            _fence(connection, pipeline, generation)
             _keep(connection, letters, keys)
 
     def forget(self, pipeline: str, generation: int) -> None:
@@ -248,6 +278,7 @@ class SqliteStore(Store):
             _fence(connection, pipeline, generation)
             _end_attempts(connection, pipeline)
             connection.execute("DELETE FROM checkpoints WHERE pipeline = ?", (pipeline,))
+            connection.execute("DELETE FROM history WHERE pipeline = ?", (pipeline,))
 
     def put_intent(self, checkpoint: Checkpoint) -> None:
         with self._transaction() as connection:
@@ -288,6 +319,12 @@ class SqliteStore(Store):
             (pipeline, pipeline, run_id, run_id),
         )
         return [DeadLetter(*row) for row in rows]
+
+    def failed(self, pipeline: str, since: float) -> list[tuple[str, int, str]]:
+        return self._rows(
+            "SELECT source, ordinal, node FROM letters WHERE pipeline = ? AND last >= ?",
+            (pipeline, since),
+        )
 
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         with self._transaction() as connection:
