@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from penstock.cli.new import plugin_files
-
-ROLES = ["input", "inspector", "transformer", "output"]
+from penstock.cli.new_plugin import plugin_files
+from penstock.hookspecs import PROVIDERS
 
 FILES = """
 from pathlib import Path
@@ -81,13 +81,16 @@ def test_a_new_pipeline_runs_with_the_kernel_alone(cli, folder):
     assert done.err.splitlines() == [
         "wrote orders.yaml",
         "wrote orders_functions.py",
+        "wrote orders.jsonl",
+        "wrote orders.test.yaml",
+        "wrote README.md",
         "wrote penstock.schema.json",
     ]
     assert cli("check", "orders.yaml", "--no-plugins").code == 0
     assert cli("run", "orders.yaml", "--no-plugins", "-q").out.splitlines() == [
-        '{"id": 1, "name": "record 1"}',
-        '{"id": 2, "name": "record 2"}',
-        '{"id": 3, "name": "record 3"}',
+        '{"id": 1, "name": "Ada"}',
+        '{"id": 2, "name": "Björn"}',
+        '{"id": 3, "name": "Chloé"}',
     ]
 
 
@@ -109,6 +112,62 @@ def test_from_and_to_name_what_is_installed(cli, tables):
     assert cli("check", "copy.yml").code == 0
 
 
+LINES = """
+import csv
+import json
+
+from penstock import Output, RecordInput, component, option
+from pathlib import Path
+
+@component
+class Rows(RecordInput):
+    path: Path = option(help="File to read.", example="in.csv")
+
+    def records(self, skip):
+        with self.path.open() as file:
+            yield from list(csv.DictReader(file))[skip:]
+
+@component
+class Lines(RecordInput):
+    path: Path = option(help="File to read.", example="in.jsonl")
+
+    def records(self, skip):
+        yield from list(map(json.loads, self.path.read_text().splitlines()))[skip:]
+
+@component
+class Write(Output):
+    path: Path = option(help="File to write.", example="out.jsonl")
+
+    def write(self, batch):
+        self.path.write_text("".join(json.dumps(record) + "\\n" for record in batch.records))
+"""
+
+
+@pytest.mark.parametrize(("use", "sample"), [("rows", "copy.csv"), ("lines", "copy.jsonl")])
+def test_a_pipeline_that_reads_a_file_has_data_to_begin_with(cli, folder, use, sample):
+    """The two ends read and write what looks alike, and still not the same file."""
+    folder.provide(
+        "acme-lines",
+        "from penstock import hookimpl\n\n"
+        '@hookimpl\ndef penstock_inputs():\n    return {"rows": "ends:Rows", "lines": "ends:Lines"}\n'
+        '\n@hookimpl\ndef penstock_outputs():\n    return {"out": "ends:Write"}\n',
+    )
+    folder.write("site/ends.py", LINES)
+    assert cli("new", "pipeline", "copy", "--from", use, "--to", "out").code == 0
+    assert (folder / sample).is_file()
+    assert cli("run", "copy.yaml", "-q").code == 0
+    assert "Björn" in json.loads((folder / "copy_out.jsonl").read_text().splitlines()[1])["name"]
+
+
+def test_a_second_pipeline_of_a_folder_shares_its_readme_and_its_schema(cli, folder):
+    cli("new", "pipeline", "orders")
+    folder.write("README.md", "mine")
+    done = cli("new", "pipeline", "returns")
+    assert done.code == 0
+    assert "README" not in done.err
+    assert (folder / "README.md").read_text() == "mine"
+
+
 def test_one_end_may_be_a_function(cli, tables):
     cli("new", "pipeline", "load", "--to", "table")
     assert cli("check", "load.yaml").code == 0
@@ -126,6 +185,9 @@ def test_what_was_written_as_json(cli, folder):
     assert cli("new", "pipeline", "a", "--json").json == [
         "a.yaml",
         "a_functions.py",
+        "a.jsonl",
+        "a.test.yaml",
+        "README.md",
         "penstock.schema.json",
     ]
 
@@ -152,7 +214,32 @@ def test_nothing_is_overwritten(cli, folder):
         (["pipeline", "a.toml"], 2, "a.toml: a new pipeline is written as YAML, not as '.toml'; "),
         (["pipeline", "a", "--from", "tabel"], 4, "no input named 'tabel'; did you mean 'table'?"),
         (["pipeline", "a", "--to", "tabel"], 4, "no output named 'tabel'; did you mean 'table'?"),
-        (["plugin", "My-Plugin", "--role", "input"], 2, "penstock new plugin: 'My-Plugin' is not"),
+        (
+            ["plugin", "My-Plugin", "--role", "input"],
+            2,
+            "penstock new plugin: 'My-Plugin' is not a name for a component; use lower-case",
+        ),
+        (["plugin", "my__plugin", "--role", "input"], 2, "penstock new plugin: 'my__plugin' is"),
+        (
+            ["plugin", "x", "--role", "input", "--distribution", "Acme_X"],
+            2,
+            "penstock new plugin: 'Acme_X' is not a name for a distribution; use lower-case",
+        ),
+        (
+            ["plugin", "csv", "--role", "input"],
+            2,
+            "penstock new plugin: the input 'csv' comes with penstock-input-csv; choose another",
+        ),
+        (
+            ["plugin", "inline", "--role", "engine"],
+            2,
+            "penstock new plugin: the engine 'inline' comes with penstock; choose another",
+        ),
+        (
+            ["plugin", "run", "--role", "command"],
+            2,
+            "penstock new plugin: the command 'run' comes with penstock; choose another",
+        ),
         (["plugin", "x"], 2, "penstock new plugin: the following arguments are required: --role"),
         (["plugin", "x", "--role", "sink"], 2, "penstock new plugin: argument --role: invalid"),
         (["pump", "x"], 2, "penstock new: argument pipeline|plugin: invalid choice: 'pump'"),
@@ -178,7 +265,7 @@ def test_a_folder_that_cannot_be_made(cli, folder):
 # ---- a plugin -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", PROVIDERS)
 def test_a_new_plugin_passes_its_own_tests(cli, folder, role):
     assert cli("new", "plugin", "my_weather", "--role", role).code == 0
     done = subprocess.run(
@@ -194,11 +281,12 @@ def test_a_new_plugin_passes_its_own_tests(cli, folder, role):
 
 
 def test_a_new_plugin_has_the_files_that_every_package_has():
-    names = {str(path) for path in plugin_files("weather", "input")}
+    names = {path.as_posix() for path in plugin_files("weather", "input")}
     assert names == {
         "penstock-weather/pyproject.toml",
         "penstock-weather/README.md",
         "penstock-weather/CHANGELOG.md",
+        "penstock-weather/.gitignore",
         "penstock-weather/src/penstock_weather/__init__.py",
         "penstock-weather/src/penstock_weather/plugin.py",
         "penstock-weather/src/penstock_weather/input.py",
@@ -207,18 +295,14 @@ def test_a_new_plugin_has_the_files_that_every_package_has():
     }
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_pipeline_in_its_readme_runs(cli, folder, role):
-    cli("new", "plugin", "weather", "--role", role)
-    readme = (folder / "penstock-weather" / "README.md").read_text()
-    folder.write("pipeline.yaml", readme.split("```yaml\n")[1].split("```")[0])
-    folder.provide("penstock-weather", "from penstock_weather.plugin import *\n", version="0.1.0")
-    environment = folder.environment
-    source = str(folder / "penstock-weather" / "src")
-    path = os.pathsep.join([source, environment["PYTHONPATH"]])
-    done = folder.penstock("run", "pipeline.yaml", PYTHONPATH=path)
-    assert done.code == 0, done.err
-    assert "= written " in done.err
+def test_a_distribution_may_have_a_name_of_its_own(cli, folder):
+    assert (
+        cli("new", "plugin", "weather", "--role", "input", "--distribution", "acme-sky").code == 0
+    )
+    text = (folder / "acme-sky" / "pyproject.toml").read_text()
+    assert 'name = "acme-sky"' in text
+    assert 'weather = "acme_sky.plugin"' in text
+    assert (folder / "acme-sky" / "src" / "acme_sky" / "input.py").is_file()
 
 
 def test_a_new_plugin_is_built_installed_and_used(cli, folder):
