@@ -125,3 +125,36 @@ def test_nothing_is_left_behind(cli, pipeline):
     cli("check", "a.yaml", "--connect")
     after = sorted(path.name for path in pipeline.path.iterdir() if path.name != "__pycache__")
     assert after == before
+
+
+# ---- several files ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(pipeline):
+    """A file that is right, one with a mistake in each of two lines, one without its plugin."""
+    pipeline.write("wrong.yaml", "inputs:\n  a: {use: 1}\npipes:\n  main: [b]\n")
+    pipeline.write("missing.yaml", "inputs: {a: {use: nowhere}}\npipes: {main: [a]}\n")
+    return pipeline
+
+
+def test_several_files_are_each_reported_whole(cli, three):
+    done = cli("check", "wrong.yaml", "a.yaml", "missing.yaml")
+    assert done.code == 3
+    assert "a: 5 nodes, nothing wrong" in done.out
+    problems = done.err.splitlines()
+    assert [line.partition(":")[0] for line in problems] == 2 * ["wrong.yaml"] + ["missing.yaml"]
+
+
+def test_the_exit_code_is_that_of_the_first_file_that_is_wrong(cli, three):
+    assert cli("check", "a.yaml", "missing.yaml", "wrong.yaml").code == 4
+    assert cli("check", "a.yaml", "a.yaml").code == 0
+
+
+def test_several_files_as_json(cli, three):
+    done = cli("check", "wrong.yaml", "a.yaml", "--json")
+    wrong, right = done.json
+    assert wrong["pipeline"] == "wrong.yaml"
+    assert wrong["error"]["exit_code"] == done.code == 3
+    assert len(wrong["error"]["problems"]) == 2
+    assert (right["pipeline"], len(right["nodes"])) == ("a", 5)

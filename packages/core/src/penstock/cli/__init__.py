@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 
 from ..errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, PenstockError, UsageError
 
-__all__ = ["COMMANDS", "common_arguments", "main"]
+__all__ = ["COMMANDS", "common_arguments", "error_as_json", "find_command", "main"]
 
 COMMANDS = {
     "run": "run a pipeline",
@@ -28,6 +28,7 @@ COMMANDS = {
     "plugins": "list plugins and their state",
     "schema": "print the JSON Schema of pipeline files",
     "new": "write a new pipeline or plugin",
+    "completion": "print a script that completes commands in a shell",
     "errors": "show records that were set aside",
     "why": "follow one record through a pipeline",
     "runs": "show earlier runs",
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name is None:
             return EXIT_OK
         _never_fail_to_print(name)
-        command = _command(name)
+        command = find_command(name)
         about = getattr(command, "HELP", "") or getattr(command, "help", "")
         sub = _Parser(prog=f"penstock {name}", description=_sentence(about))
         command.arguments(sub)
@@ -144,7 +145,8 @@ def _overview() -> str:
     )
 
 
-def _command(name: str) -> Any:
+def find_command(name: str) -> Any:
+    """The module or object of a command: the kernel's own, or one that a plugin provides."""
     if name in COMMANDS:
         return import_module(f"{__name__}.{'list_' if name == 'list' else name}")
     from ..known import distribution_of
@@ -173,13 +175,16 @@ def _never_fail_to_print(name: str) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def common_arguments(parser: argparse.ArgumentParser, *, pipeline: bool = True) -> None:
-    """The arguments that commands share."""
+def common_arguments(
+    parser: argparse.ArgumentParser, *, pipeline: bool = True, several: bool = False
+) -> None:
+    """The arguments that commands share; `several` for those that take more than one file."""
     if pipeline:
         parser.add_argument(
             "pipeline",
-            nargs="?",
-            help="pipeline file (default: penstock.yaml, .toml or .json in this folder)",
+            nargs="*" if several else "?",
+            help=f"pipeline file{'s' if several else ''} "
+            "(default: penstock.yaml, .toml or .json in this folder)",
         )
         parser.add_argument(
             "--set",
@@ -208,17 +213,21 @@ def _show(error: PenstockError, options: Any) -> int:
     if getattr(options, "json", False):
         import json
 
-        from ..errors import ConfigError
-
-        found = error.problems if isinstance(error, ConfigError) else [error]
-        shown = {"error": {"exit_code": error.exit_code, "problems": [str(one) for one in found]}}
-        print(json.dumps(shown, indent=2))
+        print(json.dumps(error_as_json(error), indent=2))
     else:
         from ..failures import describe
 
         print(describe(error), file=sys.stderr)
     _traceback(options)
     return error.exit_code
+
+
+def error_as_json(error: PenstockError) -> dict[str, Any]:
+    """An error as every command with `--json` reports it."""
+    from ..errors import ConfigError
+
+    found = error.problems if isinstance(error, ConfigError) else [error]
+    return {"error": {"exit_code": error.exit_code, "problems": [str(one) for one in found]}}
 
 
 def _show_unexpected(error: BaseException, options: Any) -> int:

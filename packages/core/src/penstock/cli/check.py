@@ -1,4 +1,4 @@
-"""`penstock check`."""
+"""`penstock check`: what is wrong with pipelines, and what may be promised of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import asdict
 from typing import Any
 
 from ..build import Pipeline
-from ..errors import ConnectError, RunError
+from ..errors import EXIT_OK, ConnectError, PenstockError, RunError
 from ..graph import Graph
 from ..promises import promise
-from . import common_arguments
+from . import common_arguments, error_as_json
 from .loading import load
-from .showing import print_json
+from .showing import print_json, show_error
 
 HELP = "say what is wrong with a pipeline without running it"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    common_arguments(parser)
+    common_arguments(parser, several=True)
     parser.add_argument("--engine", help="check with this engine instead of the file's")
     parser.add_argument(
         "--connect", action="store_true", help="also open every component, as a run does first"
@@ -27,42 +27,57 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Any) -> int:
+    """Every file is checked, whatever is wrong with the others; the code is that of the first."""
+    files = options.pipeline or [None]
+    reports: list[dict[str, Any]] = []
+    codes: list[int] = []
+    for file in files:
+        options.pipeline = file
+        try:
+            found = _checked(options)
+        except PenstockError as error:
+            if len(files) == 1:
+                raise
+            reports.append({"pipeline": file, **error_as_json(error)})
+            codes.append(error.exit_code if options.json else show_error(error))
+        else:
+            reports.append(found)
+            if not options.json:
+                print("\n".join(_text(found)), flush=True)
+    if options.json:
+        print_json(reports if len(files) > 1 else reports[0])
+    return next(iter(codes), EXIT_OK)
+
+
+def _checked(options: Any) -> dict[str, Any]:
     pipeline = load(options)
     graph = pipeline.graph()
     opened = []
     if options.connect:
         _try_open(pipeline, graph)
         opened = list(graph.nodes)
-    printed = _printed(graph, pipeline.spec.components)
-    if options.json:
-        print_json(
-            {
-                "pipeline": pipeline.name,
-                "nodes": list(graph.nodes),
-                "opened": opened,
-                "warnings": pipeline.warnings,
-                "printed": printed,
-                "deliveries": list(_deliveries(graph)),
-            }
-        )
-        return 0
-    for warning in pipeline.warnings:
-        print(f"warning: {warning}")
-    if printed:
-        print(f"no output follows {' and '.join(printed)}: the records are printed")
-    for one in _deliveries(graph):
-        print(
-            f"{one['input']} -> {one['output']}: {one['capability']} input, "
-            f"{one['delivery']} output"
-        )
-        print(f"  after a kill: {one['kill']}")
+    return {
+        "pipeline": pipeline.name,
+        "nodes": list(graph.nodes),
+        "opened": opened,
+        "warnings": pipeline.warnings,
+        "printed": _printed(graph, pipeline.spec.components),
+        "deliveries": list(_deliveries(graph)),
+    }
+
+
+def _text(found: dict[str, Any]) -> Iterator[str]:
+    yield from (f"warning: {warning}" for warning in found["warnings"])
+    if found["printed"]:
+        yield f"no output follows {' and '.join(found['printed'])}: the records are printed"
+    for one in found["deliveries"]:
+        capability, delivery = one["capability"], one["delivery"]
+        yield f"{one['input']} -> {one['output']}: {capability} input, {delivery} output"
+        yield f"  after a kill: {one['kill']}"
         if one["power_cut"] != one["kill"]:
-            print(f"  after a power cut: {one['power_cut']}")
-    print(
-        f"{pipeline.name}: {len(graph.nodes)} nodes, nothing wrong"
-        + (", everything opens" if opened else "")
-    )
-    return 0
+            yield f"  after a power cut: {one['power_cut']}"
+    opens = ", everything opens" if found["opened"] else ""
+    yield f"{found['pipeline']}: {len(found['nodes'])} nodes, nothing wrong{opens}"
 
 
 def _try_open(pipeline: Pipeline, graph: Graph) -> None:

@@ -29,17 +29,19 @@ HELP = "explain a component and its options"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="a name as `use:` takes it, or 'package.module:attribute'")
+    parser.add_argument(
+        "component", metavar="name", help="a name as `use:` takes it, or 'package.module:attribute'"
+    )
     parser.add_argument("--kind", choices=list(PROVIDERS), help="where a name is of several kinds")
     common_arguments(parser, pipeline=False)
 
 
 def run(options: Any) -> int:
     plugins = plugins_of(options)
-    if ":" in options.name:
-        found = [_loose(options.name, options.kind)]
+    if ":" in options.component:
+        found = [_loose(options.component, options.kind)]
     else:
-        found = _named(plugins, options.name, options.kind)
+        found = _named(plugins, options.component, options.kind)
     described, broken = _loaded(found)
     if options.json:
         print_json([_as_json(one, cls) for one, cls in described])

@@ -16,7 +16,7 @@ HELP = "list what is installed"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(map(_plural, PROVIDERS))}")
+    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(map(plural, PROVIDERS))}")
     common_arguments(parser, pipeline=False)
 
 
@@ -35,17 +35,18 @@ def run(options: Any) -> int:
 
 
 def _kind(given: str) -> str:
-    kinds = {name: kind for kind in PROVIDERS for name in (kind, _plural(kind))}
+    kinds = {name: kind for kind in PROVIDERS for name in (kind, plural(kind))}
     if given not in kinds:
         near = nearest(given, kinds)
         hint = (
-            f"did you mean {near!r}?" if near else f"there are {', '.join(map(_plural, PROVIDERS))}"
+            f"did you mean {near!r}?" if near else f"there are {', '.join(map(plural, PROVIDERS))}"
         )
         raise UsageError(f"there is no kind {given!r}", where="penstock list", hint=hint)
     return kinds[given]
 
 
-def _plural(kind: str) -> str:
+def plural(kind: str) -> str:
+    """The word for several of a kind, as `penstock list` takes it."""
     return f"{kind}es" if kind.endswith("x") else f"{kind}s"
 
 
