@@ -22,6 +22,7 @@ def names() -> Iterator[str]:
 ALIASES = {
     "BATCH_SIZE": "Records in a batch, where an input has no reason for another number.",
     "ByteSize": "The type of an option in bytes; in a file also text such as `64KiB`.",
+    "EPOCH_END": "What an input yields to have a checkpoint made before it goes on.",
     "Duration": "The type of an option in seconds; in a file also text such as `30s`.",
     "hookimpl": "Marks a function as the implementation of the hook of the same name.",
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from .batch import Batch, Failure, Rows, each, expand, inspect_each
+    from .batch import EPOCH_END, Batch, Failure, Rows, each, expand, inspect_each
     from .broker import Broker
     from .build import Pipeline, load_pipeline
     from .components import (
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "batch": ("Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
+    "batch": ("EPOCH_END", "Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
     "broker": ("Broker",),
     "build": ("Pipeline", "load_pipeline"),
     "components": (
@@ -109,6 +109,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BATCH_SIZE",
+    "EPOCH_END",
     "Batch",
     "Broker",
     "ByteSize",

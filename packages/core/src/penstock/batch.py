@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, overload
 
 from .errors import Skip
 
-__all__ = ["Batch", "Failure", "Rows", "each", "expand", "inspect_each", "moved"]
+__all__ = ["EPOCH_END", "Batch", "Failure", "Rows", "each", "expand", "inspect_each", "moved"]
 
 
 class Failure(NamedTuple):
@@ -76,6 +76,12 @@ class Batch:
         records = list(compress(self.records, flags))
         ordinals = list(compress(self.ordinals, flags))
         return Batch(records, self.source, ordinals, consumed=len(self.records))
+
+
+EPOCH_END = Batch((), consumed=0, dropped=0)
+"""What an input yields to have a checkpoint made of what it gave so far, as when part of what it
+reads is about to be taken away. Its `commit` is called when that is done; an engine that reads
+ahead may ask for the next batch before."""
 
 
 def moved(batch: Batch, by: int) -> Batch:

@@ -13,6 +13,11 @@ class Broker(Component):
     """Makes inputs and outputs for named streams. It is opened and closed by none of them: each
     input and output opens a connection of its own, with the broker's options."""
 
+    def stream_class(self, role: str) -> type | None:
+        """A component class with the options that an "input" or "output" of this broker has, the
+        `stream` among them: the kernel checks a file against it. None: any option is passed on."""
+        return None
+
     def input(self, stream: str, *, group: str | None = None, codec: Any = None) -> Input:
         """An input that reads `stream` as a member of the consumer group `group`."""
         raise NotImplementedError

@@ -6,11 +6,12 @@ Every problem is collected before any is raised, so that a file is reported whol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import isclass, isroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from .broker import Broker
 from .components import Component, Input, Inspector, Output, Transformer, from_function
 from .dialect import read_document, read_spec
 from .errors import ConfigError, PluginError, Problem, UsageError, nearest
@@ -353,6 +354,13 @@ class _Builder:
         if "stream" not in options:
             self.wrong("is required", [*component.path, "stream"], "name the stream")
             return None
+        declared = cast(Broker, broker.component()).stream_class(component.role)
+        if declared is not None:
+            plain = replace(component, options=options)
+            checked = self.with_options(plain, declared, provided.plugin, provided.version)
+            if checked is None:
+                return None
+            options = checked.values
         return Stream(component, None, options, provided.plugin, provided.version, broker=broker)
 
     def engine(self) -> tuple[Any, str]:

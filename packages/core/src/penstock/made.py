@@ -77,6 +77,10 @@ class Stream(Made):
 
     broker: Made | None = None
 
+    @property
+    def config_hash(self) -> str:
+        return hash_of(f"{super().config_hash} {self.broker and self.broker.config_hash}")
+
     def component(self) -> Component:
         assert self.broker is not None
         make = getattr(self.broker.component(), self.spec.role)

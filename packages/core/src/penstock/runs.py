@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from .batch import Batch, moved, size_of
+from .batch import EPOCH_END, Batch, moved, size_of
 from .care import STAY, Care, cut, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
@@ -304,7 +304,7 @@ class Run:
                 continue  # no limit may keep a run from noticing that it is done
             if batch is None:
                 self._idle(push, settle)
-            else:
+            elif batch is not EPOCH_END:
                 if self.limits.bytes is not None:
                     room -= size_of(batch)
                 self._push_fresh(self.nodes[name], batch, push, settle)
@@ -313,7 +313,8 @@ class Run:
                     self._end_unwanted()
             if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
                 self.stopping = self.limit = f"after {self.max_records} records"
-            if room <= 0 or (limit is not None and self.read - begun >= limit):
+            full = batch is EPOCH_END or room <= 0
+            if full or (limit is not None and self.read - begun >= limit):
                 return True
             now = self.clock.monotonic()
             if self.max_seconds is not None and now - self._begun >= self.max_seconds:
