@@ -54,9 +54,52 @@ def leaves_folders() -> None:
     writing._sync_folder = leave
 
 
+def keeps_no_checkpoint() -> None:
+    """A stream that does not say which epochs it has."""
+    from penstock_broker_file.output import FileStreamOutput
+
+    def checkpoint(_: FileStreamOutput, pipeline: str) -> None:
+        """Only the store knows."""
+
+    FileStreamOutput.checkpoint = checkpoint  # type: ignore[method-assign, assignment]
+    FileStreamOutput.delivery = "append"
+    FileStreamOutput.prepare = _commit_at_once  # type: ignore[method-assign]
+
+
+def _commit_at_once(self: Any, epoch: int) -> None:
+    from dataclasses import replace
+
+    from penstock import Checkpoint
+
+    before = self._stream.head().writers.get(self._writer, {"epoch": 0})
+    made = Checkpoint(self.context.pipeline, self.context.run_id, before["epoch"] + 1)
+    self.commit(replace(made, generation=1 << 30))
+
+
+def appends_at_the_end() -> None:
+    """A stream whose head counts what somebody who died has left behind."""
+    from penstock_broker_file.stream import Stream, Tip
+
+    append = Stream.append
+
+    def go_on(self: Stream, head: Any, staged: Any, limits: Any) -> None:
+        for number in staged:
+            tip = head.tips[number]
+            path = self.segment(number, tip.segment)
+            if path.exists():
+                there = path.read_bytes()
+                missed = there[tip.size :].count(b"\n")
+                head.tips[number] = Tip(tip.segment, len(there), tip.records + missed)
+        append(self, head, staged, limits)
+
+    Stream.append = go_on  # type: ignore[method-assign]
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     "ignores the mark": ignores_the_mark,
     "saves positions first": saves_positions_first,
     "forgets the states": forgets_the_states,
     "leaves folders": leaves_folders,
+    "keeps no checkpoint": keeps_no_checkpoint,
+    "appends at the end of the file": appends_at_the_end,
 }

@@ -34,6 +34,9 @@ _KNOWN = {
         "unbatch": "penstock-transformer-shape",
         "group": "penstock-transformer-shape",
     },
+    "broker": {
+        "file": "penstock-broker-file",
+    },
     "output": {
         "csv": "penstock-sink-csv",
         "json": "penstock-sink-json",

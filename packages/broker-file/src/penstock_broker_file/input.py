@@ -1,0 +1,214 @@
+"""The input of a stream: its partitions, whole or shared with the other members of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from threading import Event, Lock
+from typing import Any, Literal
+
+from penstock import (
+    BATCH_SIZE,
+    EPOCH_END,
+    Batch,
+    ConnectError,
+    Context,
+    Failure,
+    Input,
+    RecordError,
+    RunError,
+    component,
+    option,
+)
+from penstock_input_json.parse import Parser
+
+from .groups import Group
+from .reading import PartitionReader
+from .stream import MARK, Stream, plain_name
+
+__all__ = ["FileStreamInput"]
+
+_WORTH_A_LOOK = b'"eos__"'
+_PATIENCE = 60.0
+
+
+@component
+class FileStreamInput(Input):
+    """Read the records of a stream, each partition in its order, from where the pipeline was."""
+
+    stream: str = option(help="Name of the stream.", example="clicks")
+    group: str = option(
+        default="", help="Share the partitions with every input of this group, also of others."
+    )
+    start: Literal["earliest", "latest"] = option(
+        default="earliest", help="Where to begin in a partition that was never read."
+    )
+    until: Literal["mark", "end", "never"] = option(
+        default="mark",
+        help="Stop at an end-of-stream mark in every partition, at the end that the stream has "
+        "when the run starts, or never.",
+    )
+    lost: Literal["stop", "skip"] = option(
+        default="stop", help="What to do when records were deleted before they were read."
+    )
+    codec: Literal["json"] = option(default="json", help="How a record is written.")
+
+    finite = False
+    broker: Any = None
+
+    def open(self, context: Context) -> None:
+        super().open(context)
+        self._readers: dict[int, PartitionReader] = {}
+        self._group: Group | None = None
+        self._given: dict[int, Mapping[str, Any]] = {}
+        self._safe: dict[int, Mapping[str, Any]] = {}
+        self._changing = Lock()  # of partitions, while the run tells what is safe
+        self._committed = Event()
+        self._parser = Parser()
+        self._stream = Stream(self.broker.folder_of(self.stream))
+        if self.until == "end" and not self._stream.exists:
+            raise ConnectError(
+                "there is no such stream", where=str(self._stream.folder), hint="write to it first"
+            )
+        self._stream.create(self.broker.partitions)
+        if self.group:
+            folder = self._stream.folder / "groups" / plain_name(self.group)
+            self._group = Group(folder, len(self._stream.head().tips))
+
+    def close(self) -> None:
+        for reader in getattr(self, "_readers", {}).values():
+            reader.close()
+        if getattr(self, "_group", None) is not None:
+            self._group.leave()  # type: ignore[union-attr]
+
+    def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
+        name = self.context.name
+        numbers = range(len(self._stream.head().tips))
+        self._kept = {n: positions.get(f"{name}/{n}") for n in numbers}
+        self._ends = [tip.records for tip in self._stream.head().tips]
+        if self._group is None:
+            for number in numbers:
+                self._begin(number, self._kept[number])
+        while True:
+            if self._group is not None:
+                yield from self._share(self._group)
+            quiet = True
+            for number, reader in list(self._readers.items()):
+                if not self._is_done(number, reader) and (batch := self._next(number, reader)):
+                    quiet = False
+                    yield batch
+            if quiet:
+                if self._readers and all(self._is_done(*one) for one in self._readers.items()):
+                    return
+                yield None
+
+    def commit(self, positions: Mapping[str, Any]) -> None:
+        """Tell the group how far this pipeline has come; whoever takes over goes on from there."""
+        with self._changing:
+            for source, position in positions.items():
+                number = int(source.rpartition("/")[2])
+                self._safe[number] = position
+                if self._group is not None and number in self._group.owned:
+                    self._group.keep(number, position, self.context.pipeline)
+        self._committed.set()
+        self.context.observe("lag", self.lag())
+
+    def lag(self) -> int:
+        """Records of our partitions that are there and were not read yet."""
+        tips = self._stream.head().tips
+        return sum(
+            tips[number].records - reader.record for number, reader in list(self._readers.items())
+        )
+
+    def progress(self) -> float | None:
+        if self.until != "end" or not self._readers:
+            return None
+        read = sum(min(one.record, self._ends[number]) for number, one in self._readers.items())
+        return read / max(1, sum(self._ends[number] for number in self._readers))
+
+    # ---- partitions -----------------------------------------------------------------------------
+
+    def _begin(self, number: int, position: Mapping[str, Any] | None) -> None:
+        reader = PartitionReader(self._stream, number, position)
+        if position is None and self.start == "latest":
+            reader.to_end(self._stream.head())
+        self._readers[number] = reader
+        if position is not None:
+            self._given[number] = self._safe[number] = position
+
+    def _share(self, group: Group) -> Iterator[Batch]:
+        """Give partitions back to the group and take others, with nothing of them under way."""
+        surplus = group.surplus()
+        if surplus and any(self._given.get(n) != self._safe.get(n) for n in surplus):
+            self._committed.clear()
+            yield EPOCH_END
+            if not self._committed.wait(_PATIENCE):
+                raise RunError("waited in vain for a checkpoint", hint="use a shorter epoch")
+        with self._changing:
+            for number in surplus:
+                self._readers.pop(number).close()
+                group.give_back(number)
+            for number in sorted(group.claim()):
+                self._begin(number, self._begin_at(group, number))
+
+    def _begin_at(self, group: Group, number: int) -> Mapping[str, Any] | None:
+        """What another pipeline has noted last outweighs where this one once was; what this one
+        has noted itself does not: it may have been put back, or told to start over."""
+        kept = group.kept(number)
+        if kept is not None and kept.by != self.context.pipeline:
+            return kept.position
+        return self._safe.get(number) or self._kept[number]
+
+    def _is_done(self, number: int, reader: PartitionReader) -> bool:
+        if self.until == "never":
+            return False
+        if self.until == "end" and reader.record >= self._ends[number]:
+            return True
+        return reader.ended and reader.record >= self._stream.head().tips[number].records
+
+    def _next(self, number: int, reader: PartitionReader) -> Batch | None:
+        lines = reader.lines(BATCH_SIZE)
+        if reader.lost:
+            self._tell_lost(number, reader)
+        if not lines:
+            return None
+        if self.until == "end":
+            lines = lines[: self._ends[number] - reader.record]
+        data = b"\n".join(lines)
+        marked = _WORTH_A_LOOK in data and MARK in lines
+        if marked:
+            lines = lines[: lines.index(MARK) + 1]
+            data = b"\n".join(lines[:-1])
+        first = reader.record + 1
+        reader.ended = marked
+        reader.take(lines)
+        records = lines[:-1] if marked else lines
+        batch = self._batch(records, data, first)
+        batch.source = f"{self.context.name}/{number}"
+        batch.resume = self._given[number] = reader.position()
+        return batch
+
+    def _batch(self, lines: list[bytes], data: bytes, first: int) -> Batch:
+        values, bad, blank = self._parser.parse(lines, data, 0, len(data))
+        if not bad and not blank:
+            return Batch(values, "", range(first, first + len(values)))
+        wrong = {**bad, **{index: RecordError("the line is empty") for index in blank}}
+        failures = [
+            Failure(lines[index].decode("utf-8", "backslashreplace"), first + index, error)
+            for index, error in sorted(wrong.items())
+        ]
+        good = [index for index in range(len(values)) if index not in wrong]
+        return Batch(
+            [values[index] for index in good],
+            "",
+            [first + index for index in good],
+            failures=failures,
+        )
+
+    def _tell_lost(self, number: int, reader: PartitionReader) -> None:
+        lost, reader.lost = reader.lost, 0
+        what = f"{lost} records were deleted before they were read"
+        if self.lost == "stop":
+            where = f"{self.stream}/{number}"
+            raise RunError(what, where=where, hint="set lost: skip to go on after them")
+        self._lost = getattr(self, "_lost", 0) + lost
+        self.context.observe("lost", self._lost)
