@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .servers.kafka import kafka_server
 from .servers.mariadb import mariadb_server
 from .servers.postgresql import postgresql_server
 
-__all__ = ["mariadb_server", "postgresql_server"]
+__all__ = ["kafka_server", "mariadb_server", "postgresql_server"]

@@ -6,7 +6,8 @@ A machine without a server skips the tests that want it; with REQUIRE_SERVICES=1
 from __future__ import annotations
 
 from .base import Server, free_port, require, running
+from .kafka import Kafka
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
 
-__all__ = ["MariaDB", "PostgreSQL", "Server", "free_port", "require", "running"]
+__all__ = ["Kafka", "MariaDB", "PostgreSQL", "Server", "free_port", "require", "running"]

@@ -1,0 +1,130 @@
+"""An Apache Kafka 4: one node, KRaft, loopback only, from jars that Maven fetches once.
+
+With `PENSTOCK_TEST_KAFKA` set to "host:port" tests use the server that is there; those that stop
+and start one are skipped then.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from . import kafka_jars
+from .base import Server, free_port, require, running
+
+__all__ = ["Kafka", "kafka_server"]
+
+
+class Kafka(Server):
+    """A Kafka of a test's own. `url()` is what clients take as bootstrap servers."""
+
+    title = "Kafka"
+    patience = 90.0
+
+    def __init__(self, port: int | None = None) -> None:
+        self.outside = os.environ.get("PENSTOCK_TEST_KAFKA", "")
+        if self.outside:
+            self.process = None  # none that is ours
+            return
+        super().__init__(port)
+        self._controller = free_port()
+
+    @classmethod
+    def program(cls) -> Path | None:
+        found = shutil.which("java")
+        return Path(found) if found else None
+
+    def url(self) -> str:
+        return self.outside or f"127.0.0.1:{self.port}"
+
+    def make(self) -> None:
+        if self.outside:
+            return
+        try:
+            self.jars = kafka_jars.fetch()
+        except kafka_jars.NoJarsError as error:
+            require(self.title, str(error))
+        (self.folder / "server.properties").write_text(self._settings(), encoding="utf-8")
+        self.call(
+            *self._java("kafka.tools.StorageTool"), "format", "-t", _identity(), *self._config
+        )
+
+    def start(self) -> None:
+        if not self.outside:
+            super().start()
+
+    def remove(self) -> None:
+        if not self.outside:
+            super().remove()
+
+    def own(self) -> None:
+        """Skip the test unless the server is ours to stop and start."""
+        if self.outside:
+            pytest.skip("needs a Kafka that it may stop; PENSTOCK_TEST_KAFKA is somebody's")
+
+    def command(self) -> Sequence[str | Path]:
+        return [*self._java("kafka.Kafka"), self.folder / "server.properties"]
+
+    def is_ready(self) -> bool:
+        """It answers a question about its version, which it does once it serves."""
+        ask = b"\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff"  # ApiVersions, version 0, no client id
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as asked:
+                asked.sendall(len(ask).to_bytes(4, "big") + ask)
+                return len(asked.recv(8)) == 8
+        return False
+
+    _config = ("-c", "server.properties")
+
+    def _java(self, program: str) -> tuple[str, ...]:
+        options = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        return (str(self.executable), *options, quiet, "-cp", f"{self.jars}/*", program)
+
+    def _settings(self) -> str:
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.folder / "data",
+            "num.partitions": 3,
+            "offsets.topic.num.partitions": 3,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 3,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            "log.cleaner.dedupe.buffer.size": 2097152,
+        }
+        return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _identity() -> str:
+    """A cluster id; one that began with '-' would be read as an option."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not made.startswith("-"):
+            return made
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[Kafka]:
+    """A running Kafka, one for all tests of a worker; `.url()` is where it is."""
+    with running(Kafka) as server:
+        yield server
