@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Iterator
 from functools import partial
 
-from penstock.hookspecs import PROVIDERS, Hooks
+from penstock.hookspecs import EXTRAS, PROVIDERS, Hooks
 
 
 def hooks(group: str) -> Iterator[str]:
     for name in [name for name in vars(Hooks) if name.startswith("penstock_")]:
-        if (name in PROVIDERS.values()) != (group == "provide"):
+        if (name in PROVIDERS.values() or name == EXTRAS) != (group == "provide"):
             continue
         function = getattr(Hooks, name)
         signature = str(inspect.signature(function)).replace("(self, ", "(").replace("(self)", "()")

@@ -20,7 +20,7 @@ components  broker      spool       care            promises
 graph       combine     steps       hookspecs
 failures    spooling    nodes       keys        delivery    reporting   runs        supervise
 known       placeholders            plugins     dialect
-native      syntaxes    stores      engines     retries     tracing     printing    made  build
+native      syntaxes    stores      engines     retries     tracing     printing    made  build  requirements locking
 cli         testing
 builtin     __init__    __main__
 """

@@ -64,3 +64,37 @@ def test_the_kernel_can_say_which_package_a_missing_name_comes_with(package):
         and known.distribution_of(kind, name) != package.distribution
     ]
     assert unknown == []
+
+
+def test_the_extras_that_options_need_are_there(package):
+    """Both the options that `penstock_extras` names and the extras that they ask for."""
+    options = importlib.import_module("penstock.options")
+    declared = package.project.get("optional-dependencies", {})
+    wrong = []
+    for entry in package.plugins.values():
+        named = getattr(importlib.import_module(entry), "penstock_extras", dict)()
+        for path, patterns in named.items():
+            name, _, option = path.partition(".")
+            targets = [target for _, one, target in provided(package) if one == name]
+            for module, _, attribute in (target.partition(":") for target in targets):
+                cls = getattr(importlib.import_module(module), attribute)
+                if option.partition(".")[0] not in options.options_of(cls):
+                    wrong.append((path, "no such option"))
+            wrong += [(path, extra) for extra in patterns.values() if extra not in declared]
+            wrong += [] if targets else [(path, "no such component")]
+    assert wrong == []
+
+
+def test_each_kind_of_database_needs_its_extra(tmp_path):
+    requirements = importlib.import_module("penstock.requirements")
+    plugins = importlib.import_module("penstock.plugins")
+    path = tmp_path / "pipeline.yaml"
+    found = []
+    for url in ("sqlite:///a.db", "postgresql://h/d", "mariadb+pymysql://h/d", "mysql://h/d"):
+        path.write_text(
+            f"inputs: {{i: {{use: sql, url: '{url}', table: t, key: id}}}}\n"
+            f"outputs: {{o: {{use: sql, url: '{url}', table: t}}}}\npipes: {{p: [i, o]}}\n"
+        )
+        needed = requirements.requirements_of(path, plugins.Plugins()).distributions
+        found.append([",".join(one.extras) for one in needed if "sql" in one.name])
+    assert found == [["", ""], ["postgresql"] * 2, ["mariadb"] * 2, ["mariadb"] * 2]

@@ -107,6 +107,14 @@ def test_two_providers_of_a_name_are_an_error_when_it_is_used(site: Any) -> None
             "penstock_inputs: 'a' must stand for 'module:attribute' or a class, got None",
         ),
         (
+            "@hookimpl\ndef penstock_extras():\n    return {'sql': {}}\n",
+            "penstock_extras: must name an option as in 'sql.url', got 'sql'",
+        ),
+        (
+            "@hookimpl\ndef penstock_extras():\n    return {'sql.url': {'a*': 1}}\n",
+            "penstock_extras: 'sql.url' must stand for patterns with extras, got {'a*': 1}",
+        ),
+        (
             "@hookimpl\ndef penstock_inputs():\n    return {'a': ['x']}\n",
             "penstock_inputs: 'a' must stand for 'module:attribute' or a class, got ['x']",
         ),

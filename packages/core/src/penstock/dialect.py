@@ -9,10 +9,19 @@ from typing import Protocol
 
 from . import placeholders
 from .errors import ConfigError, Problem
-from .plugins import Plugins
+from .plugins import Plugins, Provided
 from .spec import Document, PipelineSpec
 
-__all__ = ["Dialect", "Syntax", "fill_in", "parse", "read_document", "read_spec"]
+__all__ = [
+    "Dialect",
+    "Syntax",
+    "dialect_of",
+    "fill_in",
+    "parse",
+    "read_document",
+    "read_spec",
+    "resolvers_for",
+]
 
 
 class Syntax(Protocol):
@@ -46,15 +55,24 @@ def read_document(
 
 def fill_in(document: Document, plugins: Plugins, environ: Mapping[str, str] | None = None) -> None:
     """Replace the placeholders of a document; those without a value become its `problems`."""
-    directory = document.path.parent if document.path else Path.cwd()
     resolvers = [
-        placeholders.environment(os.environ if environ is None else environ),
-        placeholders.pipeline(document.path),
-        placeholders.git(directory),
+        *resolvers_for(document, environ),
         lambda name: plugins.hooks.penstock_resolve(name=name),
     ]
     document.data, problems, _ = placeholders.expand(document, resolvers)
     document.problems.extend(problems)
+
+
+def resolvers_for(
+    document: Document, environ: Mapping[str, str] | None = None
+) -> list[placeholders.Resolver]:
+    """Those who know placeholders in this document, without plugins."""
+    directory = document.path.parent if document.path else Path.cwd()
+    return [
+        placeholders.environment(os.environ if environ is None else environ),
+        placeholders.pipeline(document.path),
+        placeholders.git(directory),
+    ]
 
 
 def parse(text: str, suffix: str, name: str, plugins: Plugins) -> Document:
@@ -71,11 +89,17 @@ def parse(text: str, suffix: str, name: str, plugins: Plugins) -> Document:
 
 def read_spec(document: Document, plugins: Plugins) -> PipelineSpec:
     """Let the first dialect that recognises a document read it, the native one last."""
+    return dialect_of(document, plugins)[1].read(document)
+
+
+def dialect_of(document: Document, plugins: Plugins) -> tuple[Provided, Dialect]:
+    """The dialect that a document is written in, and who provides it."""
     names = sorted(plugins.names("dialect"), key=lambda name: name == "native")
     for name in names:
-        dialect: Dialect = plugins.find("dialect", name).load()()
+        provided = plugins.find("dialect", name)
+        dialect: Dialect = provided.load()()
         if dialect.recognises(document):
-            return dialect.read(document)
+            return provided, dialect
     raise ConfigError(
         [
             document.problem(

@@ -16,12 +16,14 @@ __all__ = [
     "EXIT_CONFIG",
     "EXIT_FAILED",
     "EXIT_LETTERS",
+    "EXIT_LOCK",
     "EXIT_OK",
     "EXIT_PLUGIN",
     "EXIT_TESTS",
     "EXIT_USAGE",
     "ConfigError",
     "ConnectError",
+    "LockError",
     "PenstockError",
     "Place",
     "PluginError",
@@ -42,6 +44,7 @@ EXIT_PLUGIN = 4
 EXIT_CHECK = 5
 EXIT_LETTERS = 6
 EXIT_TESTS = 7
+EXIT_LOCK = 8
 
 
 class PenstockError(Exception):
@@ -136,6 +139,12 @@ class ConnectError(PenstockError):
     """Something outside could not be reached or opened: a file, a server, a permission."""
 
     exit_code = EXIT_CHECK
+
+
+class LockError(PenstockError):
+    """What is installed, or the pipeline, is not what the lock names: install it or lock again."""
+
+    exit_code = EXIT_LOCK
 
 
 class RunError(PenstockError):

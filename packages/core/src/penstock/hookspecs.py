@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .runs import NodeRun, Run
     from .store import Checkpoint, DeadLetter
 
-__all__ = ["PROJECT", "PROVIDERS", "Hooks", "hookimpl", "hookspec"]
+__all__ = ["EXTRAS", "PROJECT", "PROVIDERS", "Hooks", "hookimpl", "hookspec"]
 
 PROJECT = "penstock"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -46,6 +46,9 @@ PROVIDERS: Mapping[str, str] = {
     "command": "penstock_commands",
 }
 """The hook through which each kind of thing is provided."""
+
+EXTRAS = "penstock_extras"
+"""The hook through which a plugin says what else its components may need."""
 
 
 class Hooks:
@@ -97,6 +100,12 @@ class Hooks:
     def penstock_commands(self) -> Mapping[str, str]:  # type: ignore[empty-body]
         """Commands by name: modules' `"package.module:command"` objects, each with `HELP`,
         `arguments(parser)` and `run(arguments) -> int`."""
+
+    @hookspec
+    def penstock_extras(self) -> Mapping[str, Mapping[str, str]]:  # type: ignore[empty-body]
+        """Extras of this distribution that values of options need, for `penstock requires`:
+        `{"sql.url": {"postgresql*": "postgresql"}}` says that the component `sql` needs the extra
+        `postgresql` when its option `url` is like `postgresql*`."""
 
     # ---- what happens ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ holds it to what the packages declare.
 
 from __future__ import annotations
 
-__all__ = ["distribution_of"]
+__all__ = ["distribution_of", "distributions_of"]
 
 _KNOWN = {
     "input": {
@@ -42,10 +42,20 @@ _KNOWN = {
         "json": "penstock-sink-json",
         "sql": "penstock-sink-sql",
     },
-    "command": {"test": "penstock-pipeline-tests"},
+    "command": {
+        "test": "penstock-pipeline-tests",
+        "lock": "penstock-deploy",
+        "image": "penstock-deploy",
+        "install": "penstock-deploy",
+    },
 }
 
 
 def distribution_of(kind: str, name: str) -> str | None:
     """The first-party distribution that provides a name, installed or not."""
     return _KNOWN.get(kind, {}).get(name.rpartition("/")[2])
+
+
+def distributions_of(name: str) -> dict[str, str]:
+    """The first-party distributions that provide a name in any role: distributions by kind."""
+    return {kind: known[name] for kind, known in _KNOWN.items() if name in known}

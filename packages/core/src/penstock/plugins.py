@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import PluginError, nearest
-from .hookspecs import PROJECT, PROVIDERS, Hooks
+from .hookspecs import EXTRAS, PROJECT, PROVIDERS, Hooks
 
 __all__ = ["GROUP", "Distribution", "Plugins", "Provided", "load"]
 
@@ -120,6 +120,8 @@ class Plugins:
         self._load_all()
         for kind in PROVIDERS:
             self.names(kind)
+        for one in list((self._known or {}).values()):
+            self.extras(one.name, "")
         return list((self._known or {}).values())
 
     def names(self, kind: str) -> dict[str, list[Provided]]:
@@ -144,6 +146,20 @@ class Plugins:
                 hint=f"write '{providers[0].plugin}/{name}' or set PENSTOCK_DISABLE",
             )
         return providers[0]
+
+    def extras(self, distribution: str, name: str) -> dict[str, dict[str, str]]:
+        """What a plugin says of the extras that a component of its may need: for each option of it
+        patterns of values, with the extra that such a value needs."""
+        self._load_all()
+        found: dict[str, dict[str, str]] = {}
+        for implementation in getattr(self._manager.hook, EXTRAS).get_hookimpls():
+            one = self._sources[id(implementation.plugin)]
+            answers = self._answers(one, implementation) if one.name == distribution else ()
+            for path, patterns in answers:
+                component, _, option = path.partition(".")
+                if component == name:
+                    found[option] = dict(patterns)
+        return found
 
     def _missing(self, kind: str, name: str) -> dict[str, Any]:
         from .known import distribution_of
@@ -243,7 +259,8 @@ class Plugins:
         except (Exception, SystemExit) as error:
             one.state, one.reason = "broken", f"{hook}: {type(error).__name__}: {error}"
             return ()
-        wrong = next(filter(None, map(_wrong_answer, answers)), None)
+        check = _wrong_extra if hook == EXTRAS else _wrong_answer
+        wrong = next(filter(None, map(check, answers)), None)
         if wrong is not None:
             one.state, one.reason = "broken", f"{hook}: {wrong}"
             return ()
@@ -261,6 +278,20 @@ def _wrong_answer(answer: tuple[Any, Any]) -> str | None:
     if isinstance(target, str) or callable(target) or hasattr(target, "run"):
         return None
     return f"{short(name)} must stand for 'module:attribute' or a class, got {short(target)}"
+
+
+def _wrong_extra(answer: tuple[Any, Any]) -> str | None:
+    from .options import short
+
+    option, patterns = answer
+    if not isinstance(option, str) or "." not in option:
+        return f"must name an option as in 'sql.url', got {short(option)}"
+    texts = (
+        [text for pair in patterns.items() for text in pair] if isinstance(patterns, dict) else [0]
+    )
+    if all(isinstance(text, str) for text in texts):
+        return None
+    return f"{short(option)} must stand for patterns with extras, got {short(patterns)}"
 
 
 def _arguments(function: Any) -> set[str]:

@@ -10,3 +10,9 @@ from penstock import hookimpl
 @hookimpl
 def penstock_inputs() -> Mapping[str, str]:
     return {"sql": "penstock_input_sql.input:SqlInput"}
+
+
+@hookimpl
+def penstock_extras() -> Mapping[str, Mapping[str, str]]:
+    drivers = {"postgres*": "postgresql", "mariadb*": "mariadb", "mysql*": "mariadb"}
+    return {"sql.url": drivers}

@@ -10,3 +10,9 @@ from penstock import hookimpl
 @hookimpl
 def penstock_outputs() -> Mapping[str, str]:
     return {"sql": "penstock_sink_sql.output:SqlOutput"}
+
+
+@hookimpl
+def penstock_extras() -> Mapping[str, Mapping[str, str]]:
+    drivers = {"postgres*": "postgresql", "mariadb*": "mariadb", "mysql*": "mariadb"}
+    return {"sql.url": drivers}

@@ -27,6 +27,7 @@ COMMANDS = {
     "describe": "explain a component and its options",
     "plugins": "list plugins and their state",
     "schema": "print the JSON Schema of pipeline files",
+    "requires": "say which distributions a pipeline needs",
     "new": "write a new pipeline or plugin",
     "completion": "print a script that completes commands in a shell",
     "errors": "show records that were set aside",
@@ -157,7 +158,11 @@ def find_command(name: str) -> Any:
     if name in provided or distribution_of("command", name):
         return plugins.find("command", name).load()
     from ..errors import nearest
+    from ..known import distribution_of
 
+    owner = distribution_of("command", name)
+    if owner is not None:
+        plugins.find("command", name)  # says what to install
     near = nearest(name, [*COMMANDS, *provided])
     raise UsageError(
         f"no command named {name!r}",

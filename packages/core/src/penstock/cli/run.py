@@ -14,7 +14,7 @@ from ..options import seconds_of, short
 from ..runs import Display, Run
 from ..supervise import RESTARTS, supervise
 from . import common_arguments
-from .loading import at_least_one, find_file, load, store_of
+from .loading import at_least_one, find_file, load, plugins_of, store_of
 from .showing import print_json
 from .signals import GRACE, Draining
 
@@ -50,6 +50,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long Ctrl-C and SIGTERM let a run finish its epoch (default: 30s)",
     )
+    parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse to run when what is installed, or the pipeline, is not what pylock.toml names",
+    )
     parser.add_argument("--engine", help="use this engine instead of the file's")
     parser.add_argument(
         "--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)"
@@ -77,6 +82,10 @@ def _max_seconds(text: str) -> float:
 
 
 def run(options: Any) -> int:
+    if options.locked:
+        from ..locking import verify
+
+        verify(find_file(options.pipeline), plugins_of(options))
     pipeline = load(options)
     store = store_of(options)
     store.open()
