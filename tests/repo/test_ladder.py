@@ -18,7 +18,7 @@ errors      batch
 options     spec        store       schedule        events      journal     holder
 components  broker      spool       care            promises
 graph       combine     steps       hookspecs
-failures    spooling    nodes       keys        delivery    reporting   runs        supervise
+failures    spooling    nodes       keys        reparse     delivery    reporting   runs        supervise
 known       placeholders            plugins     dialect
 native      syntaxes    stores      engines     retries     tracing     printing    made  build  requirements locking
 cli         testing

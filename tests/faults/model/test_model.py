@@ -107,7 +107,8 @@ class Machine(RuleBasedStateMachine):
 
         def overtake() -> None:
             self.store.let_go()
-            self.live(Fate(other), size, 4)
+            if not self.is_finished():  # or it would be a run of its own
+                self.live(Fate(other), size, 4)
             self.store.fate = before
 
         self.live(Fate(step, overtake), size, 7, stale=True)
@@ -123,7 +124,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9))
     def put_store_back(self, which: int) -> None:
         which %= len(self.kept)
-        if self.is_torn():
+        if self.is_torn(self.disk.tables):
             self.must_refuse(which)
             return
         self.rewound = True
@@ -146,6 +147,18 @@ class Machine(RuleBasedStateMachine):
         assert self.disk == before
         self.put_back(*now)
 
+    def must_refuse_tables(self, older: dict[str, Any]) -> None:
+        """They were copied in the middle of a commit."""
+        if self.is_finished() or self.store.intent("pipeline") is not None:
+            return
+        before = copy.deepcopy(self.disk)
+        self.disk.tables = copy.deepcopy(older)
+        run = self.live(Fate(), 5, 10)
+        assert "do not agree on what was committed" in str(run.error)
+        assert self.disk.tables == older
+        self.disk.tables = before.tables
+        assert self.disk == before
+
     def put_back(self, store: MortalStore, spools: dict[Path, bytes]) -> None:
         self.store = store.copy()
         for path in self.spools():
@@ -153,25 +166,22 @@ class Machine(RuleBasedStateMachine):
         for path, spool in spools.items():
             path.write_bytes(spool)
 
-    def is_torn(self) -> bool:
+    def is_torn(self, tables: dict[str, Any]) -> bool:
         """Whether a run has died between the first and the last commit of an epoch."""
-        there = [
-            checkpoint and (checkpoint.run_id, checkpoint.epoch)
-            for _, checkpoint in (
-                self.disk.tables.get(name, ([], None))
-                for name, kind in self.kinds.items()
-                if kind == "transactional"
-            )
-        ]
-        return len(set(there)) > 1
+        names = [name for name, kind in self.kinds.items() if kind == "transactional"]
+        there = [tables.get(name, ([], None))[1] for name in names]
+        return len({one and (one.run_id, one.epoch) for one in there}) > 1
 
     @precondition(lambda self: self.kept and not self.trims and not self.condemned)
     @rule(which=st.integers(0, 9))
     def put_tables_back(self, which: int) -> None:
         """All of them, to the same moment: what one database holds."""
-        if self.store.intent("pipeline") is None:
+        which %= len(self.kept)
+        older = self.kept[which][2].tables
+        if self.is_torn(older):
+            self.must_refuse_tables(older)
+        elif self.store.intent("pipeline") is None:
             self.rewound = True
-            which %= len(self.kept)
             del self.kept[which + 1 :]
             self.disk.tables = copy.deepcopy(self.kept[which][2].tables)
             self.went_back_to = self.kept[which][2]

@@ -20,6 +20,7 @@ from .journal import Report
 from .made import Instance, Made, Stream, file_of, hash_of
 from .options import read_options, short
 from .plugins import Plugins, load
+from .reparse import plan_of
 from .runs import Display, EpochLimits, Run
 from .spec import ComponentSpec, Document, PipelineSpec, PipeStep, Settings
 from .store import MemoryStore, Store
@@ -79,13 +80,18 @@ class Pipeline:
         max_records: int | None = None,
         max_seconds: float | None = None,
         fresh: bool = False,
+        reparse: bool = False,
         graph: Graph | None = None,
         display: Display | None = None,
     ) -> Run:
-        """A run that is ready to `execute`."""
+        """A run that is ready to `execute`; UsageError when a `reparse` is not possible."""
         epoch = self.spec.epoch
+        graph = graph or self.graph()
+        refused = plan_of(graph.nodes.values()).refused if reparse else None
+        if refused is not None:
+            raise refused
         return Run(
-            graph or self.graph(),
+            graph,
             self.engine,
             pipeline=self.name,
             store=store or MemoryStore(),
@@ -95,6 +101,7 @@ class Pipeline:
             max_records=max_records,
             max_seconds=max_seconds,
             fresh=fresh,
+            reparse=reparse,
             engine_name=self.engine_name,
             config_hash=self.config_hash,
             display=display,

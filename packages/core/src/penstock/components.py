@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +33,7 @@ __all__ = [
     "Inspector",
     "Output",
     "RecordInput",
+    "Retraction",
     "Stage",
     "TransactionalOutput",
     "Transformer",
@@ -45,7 +46,8 @@ BATCH_SIZE = 512
 
 class Context:
     """What a run gives to a component when it opens it. `state` is the folder of what outlives a
-    run, None where it has none."""
+    run, None where it has none. `epoch` is the number of the epoch that is being written; the
+    numbers of a pipeline grow from run to run."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Context:
         self.pipeline = pipeline
         self.run_id = run_id
         self.clock = clock or SystemClock()
+        self.epoch = 0
         self._observations = observations if observations is not None else {}
 
     @cached_property
@@ -217,13 +220,32 @@ class Inspector(Stage):
         yield inspect_each(self.inspect, batch)
 
 
+@dataclasses.dataclass(frozen=True)
+class Retraction:
+    """What an output is to take back: the results that it wrote in the epochs up to `epoch`.
+
+    Left alone are those of the records in `keep`, as (source, ordinal), and those that came from
+    the sources of the inputs in `spare`. With `only`, nothing but the results of these records is
+    taken back.
+    """
+
+    epoch: int
+    keep: Collection[tuple[str, int]] = ()
+    spare: Sequence[str] = ()
+    only: Collection[tuple[str, int]] | None = None
+
+
 class Output(Component):
     """Writes to a destination.
 
     `delivery` is what may be promised: "append", "keyed", "rewindable" or "transactional".
+    `replaces` says that a new run puts what it writes in the place of all that was there;
+    `retracts` that it knows which record and epoch each result came from, and can take it back.
     """
 
     delivery: ClassVar[str] = "append"
+    replaces: bool = False
+    retracts: bool = False
 
     def write(self, batch: Batch) -> Sequence[Failure] | None:
         """Write a batch; return the records that cannot be written, having written the others.
@@ -255,6 +277,18 @@ class Output(Component):
         to which it can be cut back by `resume`; every other one returns None."""
         self.flush()
         return None
+
+    def retract(self, what: Retraction) -> None:
+        """At the end of a reparse, before the last epoch is committed: take back results that were
+        not written again. In the transaction of that commit, if there is one; called again when a
+        run died before it."""
+        raise NotImplementedError
+
+    def take_back(self, epoch: int) -> None:
+        """Take back what was added after an epoch that somebody goes back to, in the transaction of
+        the next commit, if there is one. What only changed, by its key, may stay: it is written
+        again."""
+        raise NotImplementedError
 
     def finish(self) -> None:
         """The run has ended well: complete what is written, as by moving a file into place. Called

@@ -8,14 +8,16 @@ outputs are brought to agree by an intent and a spooled copy of what they are ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .components import Input, Stage, TransactionalOutput
+from .components import Input, Output, Stage, TransactionalOutput
 from .errors import RunError
 from .holder import alive, this_process
+from .reparse import retraction, retraction_of_mended
 from .spool import Spool
 from .store import Checkpoint, DeadLetter, IndexedKey, Store
 
@@ -98,7 +100,7 @@ class Delivery:
             self.store.withdraw(self.pipeline, self.generation, self._tried)
             self.store.release(self.pipeline, self.generation)
 
-    def recover(self, *, fresh: bool = False) -> Checkpoint:
+    def recover(self, *, fresh: bool = False, reparse: bool = False) -> Checkpoint:
         """With every component open, find out where to start: outputs are cut back to there, stages
         get their states back. The checkpoint to start from is returned and kept in `start`."""
         found = self._latest(fresh=fresh)
@@ -106,7 +108,7 @@ class Delivery:
         if fresh:
             self.store.forget(self.pipeline, self.generation)
             found = None
-        if found is not None and not found.finished and self._can_resume():
+        if found is not None and not found.finished and not reparse and self._can_resume():
             self.resumed = True
             start = found
             if found.config_hash != self.config_hash:
@@ -119,7 +121,11 @@ class Delivery:
         self.start = replace(
             start, epoch=epoch, run_id=self.run_id, generation=self.generation, by_hand=False
         )
-        self._close_door()
+        if reparse:
+            self._begin_reparse(found)
+        else:
+            self._close_door()
+        self._begin_epoch(self.start.epoch + 1)
         for node in self._outputs():
             node.resume(start.marks.get(node.name), self.start.epoch)
         for node in self._stages():
@@ -138,6 +144,7 @@ class Delivery:
             )
         self.start = replace(found, run_id=self.run_id, generation=self.generation, by_hand=False)
         self._close_door()
+        self._begin_epoch(self.start.epoch + 1)
         for node in self._outputs():
             take_up = node.reopen if found.finished else node.resume
             take_up(found.marks.get(node.name), self.start.epoch)
@@ -161,6 +168,30 @@ class Delivery:
         self._renew_at = 0.0
         self.renew()  # raises if this one has been overtaken meanwhile
 
+    def _begin_reparse(self, found: Checkpoint | None) -> None:
+        """Note durably that everything is read again: a run that is cut off is resumed as a
+        reparse. What one before it had added, which was cut off and begins anew, is taken back."""
+        before = self.start.epoch
+        self.start = replace(
+            self.start, epoch=before + 1, reparse=before, config_hash=self.config_hash
+        )
+        able: list[NodeRun] = []
+        if found is not None and not found.finished and found.reparse is not None:
+            able = [node for node in self._outputs() if _output(node).retracts]
+        half = (found.reparse if found is not None else None) or 0
+        parties = self._transactional()
+        for node in able:
+            if node in parties:
+                node.guarded(partial(_output(node).take_back, half))
+        self._put(self.start, Pending())
+        for node in able:
+            if node not in parties:  # afterwards: nothing may be missing if this run dies here
+                node.guarded(partial(_output(node).take_back, half))
+
+    def _begin_epoch(self, number: int) -> None:
+        for node in self._outputs():
+            node.context.epoch = number
+
     def _latest(self, *, fresh: bool) -> Checkpoint | None:
         """The checkpoint that counts. What transactional outputs hold outweighs the store's copy:
         they differ when a run died in between, or when either was put back."""
@@ -176,7 +207,8 @@ class Delivery:
             ]
             spool = self._spool_of(intent.generation)
             if not behind or spool.holds(_identity(intent)):
-                return self._finish_intent(intent, behind, spool)
+                completes = ours is not None and not ours.ended
+                return self._finish_intent(intent, behind, spool, completes=completes)
             if not fresh:
                 raise RunError(
                     f"does not hold epoch {intent.epoch}, which {behind[0].name} lacks",
@@ -191,10 +223,11 @@ class Delivery:
         return found
 
     def _finish_intent(
-        self, intent: Checkpoint, behind: Iterable[NodeRun], spool: Spool
+        self, intent: Checkpoint, behind: Sequence[NodeRun], spool: Spool, *, completes: bool
     ) -> Checkpoint:
         """A run died while its outputs were committing: give those that are behind what it had
         spooled for them."""
+        self._begin_epoch(intent.epoch)
         settled = replace(intent, generation=self.generation)
         for node in behind:
             output = cast(TransactionalOutput, node.component)
@@ -205,6 +238,8 @@ class Delivery:
                         where=f"{node.name} at {batch.source}:{refused[0].ordinal}",
                         hint="make it take the record, or start over with --fresh",
                     )
+            closed = [DeadLetter(*values) for values in intent.closed]
+            self._retract(node, settled, closed, all_read=completes and intent.ended)
             self._commit_to(node, settled)
         self._save(settled)
         spool.clear()
@@ -270,7 +305,7 @@ class Delivery:
         """Where a new run starts: a finite input at its start, a log after its last position."""
         if found is None:
             return self.start
-        logs = [node.name for node in self._inputs() if not cast(Input, node.component).finite]
+        logs = self._logs()
         kept = [
             source
             for source in found.positions
@@ -285,7 +320,8 @@ class Delivery:
     # ---- at the end of an epoch -----------------------------------------------------------------
 
     def commit(self, checkpoint: Checkpoint, pending: Pending, *, complete: bool) -> Checkpoint:
-        """Make an epoch happen. The order of these lines is the promise; see DELIVERY 4.2."""
+        """Make an epoch happen."""
+        was_ended = checkpoint.ended
         marks = {}
         for node in self._outputs():
             mark = node.prepare(checkpoint.epoch)
@@ -303,7 +339,21 @@ class Delivery:
             ended=complete or checkpoint.ended,
             config_hash=self.config_hash,
         )
+        self._put(checkpoint, pending, all_read=complete and not was_ended)
+        self._begin_epoch(checkpoint.epoch + 1)
+        self._tried.clear()
+        if complete:
+            for node in self._outputs():
+                node.finish()
+            checkpoint = replace(checkpoint, finished=True, opened=[], closed=[])
+            self.store.save(checkpoint)
+        return checkpoint
+
+    def _put(self, checkpoint: Checkpoint, pending: Pending, *, all_read: bool = False) -> None:
+        """Make a checkpoint the one that counts. The order of these lines is the promise; see
+        DELIVERY 4.2."""
         parties = self._transactional()
+        closed = pending.closed
         if parties and pending.closed:
             # A letter may not be open once its result is there, nor open in two places: what
             # becomes of letters travels with the data.
@@ -313,30 +363,40 @@ class Delivery:
                 closed=list(map(astuple, pending.closed)),
             )
             pending = Pending(keys=pending.keys)
-        if len(parties) == 1:
-            # Letters first: they are keyed, so a repeat overwrites them, and they must not be
-            # missing when the output has moved on.
-            if pending.letters or pending.keys:
-                self.store.keep(self.pipeline, self.generation, pending.letters, pending.keys)
-            self._commit_to(parties[0], checkpoint)
-            self._save(checkpoint)
-        elif parties:
+        # Letters first: they are keyed, so a repeat overwrites them, and they must not be missing
+        # when an output has moved on, nor when it asks whose results it has to keep.
+        if (pending.letters or pending.keys) and (parties or checkpoint.reparse is not None):
             self.store.keep(self.pipeline, self.generation, pending.letters, pending.keys)
+            pending = Pending(closed=pending.closed)
+        for node in self._outputs():
+            self._retract(node, checkpoint, closed, all_read=all_read)
+        if len(parties) > 1:
             self._make_spool().seal(_identity(checkpoint))
             self.store.put_intent(checkpoint)
-            for node in parties:
-                self._commit_to(node, checkpoint)
-            self._save(checkpoint)
+        for node in parties:
+            self._commit_to(node, checkpoint)
+        self._save(checkpoint, pending)
+        if len(parties) > 1:
             self._make_spool().clear()
-        else:
-            self._save(checkpoint, pending)
-        self._tried.clear()
-        if complete:
-            for node in self._outputs():
-                node.finish()
-            checkpoint = replace(checkpoint, finished=True, opened=[], closed=[])
-            self.store.save(checkpoint)
-        return checkpoint
+
+    def _retract(
+        self,
+        node: NodeRun,
+        checkpoint: Checkpoint,
+        closed: Sequence[DeadLetter],
+        *,
+        all_read: bool,
+    ) -> None:
+        """In a reparse, let an output take back what is no longer so."""
+        output = _output(node)
+        if checkpoint.reparse is None or not output.retracts or output.replaces:
+            return
+        if all_read:
+            what = retraction(node, checkpoint, self.store, self._logs())
+            node.guarded(lambda: output.retract(what))
+        if closed:
+            of_mended = retraction_of_mended(checkpoint, closed)
+            node.guarded(lambda: output.retract(of_mended))
 
     @property
     def spools(self) -> bool:
@@ -376,6 +436,10 @@ class Delivery:
     def _inputs(self) -> list[NodeRun]:
         return [node for node in self.nodes.values() if node.role == "input"]
 
+    def _logs(self) -> list[str]:
+        """The inputs that go on where they stood."""
+        return [node.name for node in self._inputs() if not cast(Input, node.component).finite]
+
     def _outputs(self) -> list[NodeRun]:
         return [node for node in self.nodes.values() if node.role == "output" and not node.off]
 
@@ -384,6 +448,10 @@ class Delivery:
 
     def _transactional(self) -> list[NodeRun]:
         return [node for node in self._outputs() if node.component.delivery == "transactional"]  # type: ignore[attr-defined]
+
+
+def _output(node: NodeRun) -> Output:
+    return cast(Output, node.component)
 
 
 def _epoch(checkpoint: Checkpoint | None) -> int:

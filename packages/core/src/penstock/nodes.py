@@ -83,6 +83,7 @@ class NodeRun:
         self.successors: list[tuple[NodeRun, bool]] = []
         self.predecessors: list[NodeRun] = []
         self.duties: Duties
+        self.context: Context
         self.step: Step
         self.received = self.sent = self.answered = 0
         self.filtered = self.failed = self.dead = self.skipped = 0
@@ -109,6 +110,7 @@ class NodeRun:
             observations=self.observations,
             state=duties.state,
         )
+        self.context = context
         try:
             self.component.open(context)
         except faults() as error:

@@ -100,6 +100,7 @@ class Run:
         config_hash: str = "",
         display: Display | None = None,
         fresh: bool = False,
+        reparse: bool = False,
         max_seconds: float | None = None,
     ) -> None:
         self.graph = graph
@@ -114,6 +115,7 @@ class Run:
         self.config_hash = config_hash
         self.display = display
         self.fresh = fresh
+        self.reparse = reparse
         self.max_seconds = max_seconds
         self.nodes = node_runs(graph)
         self.inputs = self._of_role("input")
@@ -429,7 +431,7 @@ class Run:
 
     def _recover(self) -> None:
         """Start where the run before stopped, if it was cut off."""
-        start = self.delivery.recover(fresh=self.fresh)
+        start = self.delivery.recover(fresh=self.fresh, reparse=self.reparse)
         self.epochs = start.epoch
         self.positions = dict(start.positions)
         self.ordinals = dict(start.ordinals)
@@ -461,6 +463,7 @@ class Run:
             ordinals=dict(self.ordinals),
             counts={name: node.counts() for name, node in self.nodes.items()},
             started=self.delivery.start.started,
+            reparse=self.delivery.start.reparse,
         )
         pending = Pending(self.failures.take(), self.keys.take())
         checkpoint = self.delivery.commit(checkpoint, pending, complete=complete)

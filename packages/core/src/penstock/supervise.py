@@ -49,6 +49,7 @@ def supervise(
     *,
     clock: Clock | None = None,
     fresh: bool = False,
+    reparse: bool = False,
     max_records: int | None = None,
     max_seconds: float | None = None,
     display: Display | None = None,
@@ -77,6 +78,7 @@ def supervise(
             clock=clock,
             display=display,
             fresh=fresh,
+            reparse=reparse,
             max_records=max_records,
             max_seconds=seconds,
         )
@@ -85,7 +87,7 @@ def supervise(
         report = run.execute()
         made = _made(run, store)
         if made is not None:
-            progressed, failed, fresh = True, 0, False
+            progressed, failed, fresh, reparse = True, 0, False, False
             if max_records is not None:
                 max_records -= _read(run, made)
         failed += 1

@@ -23,8 +23,15 @@ HELP = "run a pipeline"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--fresh", action="store_true", help="start over instead of resuming a run that was cut off"
+    )
+    how.add_argument(
+        "--reparse",
+        action="store_true",
+        help="read files and tables again from their start, as after a change, and take back the "
+        "results that no longer arise",
     )
     parser.add_argument(
         "--max-records",
@@ -105,6 +112,7 @@ def run(options: Any) -> int:
                 store,
                 display=display,
                 fresh=options.fresh,
+                reparse=options.reparse,
                 max_records=options.max_records,
                 max_seconds=options.max_seconds,
                 restarts=0 if options.no_restart else RESTARTS,
