@@ -184,7 +184,8 @@ class Machine(RuleBasedStateMachine):
             self.rewound = True
             del self.kept[which + 1 :]
             self.disk.tables = copy.deepcopy(self.kept[which][2].tables)
-            self.went_back_to = self.kept[which][2]
+            if "transactional" in self.kinds.values():
+                self.went_back_to = self.kept[which][2]
 
     @precondition(lambda self: self.kept and list(self.kinds.values()).count("transactional") > 1)
     @rule(which=st.integers(0, 9), size=st.integers(1, 9))

@@ -177,7 +177,11 @@ class Delivery:
         )
         able: list[NodeRun] = []
         if found is not None and not found.finished and found.reparse is not None:
-            able = [node for node in self._outputs() if _output(node).retracts]
+            able = [
+                node
+                for node in self._outputs()
+                if _output(node).retracts and not _output(node).replaces
+            ]
         half = (found.reparse if found is not None else None) or 0
         parties = self._transactional()
         for node in able:

@@ -96,6 +96,11 @@ class CsvOutput(Output):
         """What went to standard output, a pipe or a device cannot be taken back."""
         return delivery_of(self.path)
 
+    @property
+    def replaces(self) -> bool:  # type: ignore[override]
+        """Whether a new run replaces the file as a whole."""
+        return self.mode == "replace" and self.delivery == "rewindable"
+
     def open(self, context: Context) -> None:
         super().open(context)
         self._table: Table | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import (
@@ -11,6 +12,7 @@ from penstock import (
     Context,
     Duration,
     Failure,
+    Retraction,
     RunError,
     TransactionalOutput,
     component,
@@ -21,6 +23,7 @@ from penstock_sql.urls import Url, check_url, shown, sqlite_file
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from .lineage import Lineage
     from .rows import Part
     from .values import Column
 
@@ -64,6 +67,11 @@ class SqlOutput(TransactionalOutput):
         help="What to do with a column that the table lacks: add it, stop the run, or set the "
         "record aside.",
     )
+    lineage: bool = option(
+        default=False,
+        help="Also write which record each row came from, in the columns _output, _source, "
+        "_ordinal and _epoch; then single rows can be taken back.",
+    )
     lock_timeout: Duration = option(
         default=30.0, help="How long to wait for somebody else's lock.", example="5s"
     )
@@ -75,11 +83,22 @@ class SqlOutput(TransactionalOutput):
             if self.key.count(name) > 1:
                 raise ValueError(f"key names {name!r} twice")
 
+    @property
+    def replaces(self) -> bool:  # type: ignore[override]
+        """Whether a new run puts its rows in the place of all others."""
+        return self.mode == "replace"
+
+    @property
+    def retracts(self) -> bool:  # type: ignore[override]
+        """Whether the rows of single records can be taken back."""
+        return self.lineage
+
     # ---- opening, closing -----------------------------------------------------------------------
 
     def open(self, context: Context) -> None:
         super().open(context)
         from .checkpoints import Checkpoints
+        from .lineage import COLUMNS, Lineage
         from .session import session_for
         from .table import Table
         from .writer import Writer
@@ -87,11 +106,14 @@ class SqlOutput(TransactionalOutput):
         self._session = session_for(context.run_id, self.url, self.lock_timeout)
         database = self._session.database
         self._checkpoints = Checkpoints(database, self.schema, context.name)
-        self._target = Table(database, self.schema, self.table, self.key, self.columns)
+        columns = {**self.columns, **COLUMNS} if self.lineage else self.columns
+        self._target = Table(database, self.schema, self.table, self.key, columns)
         self._staged = self._target
         if self.mode == "replace":
             staged = _staged_name(self.table, context)
-            self._staged = Table(database, self.schema, staged, self.key, self.columns)
+            self._staged = Table(database, self.schema, staged, self.key, columns)
+        owner = f"{context.pipeline}/{context.name}"
+        self._lineage = Lineage(self.schema, self._staged.name, owner) if self.lineage else None
         upsert_key = self.key if self.mode == "upsert" else ()
         self._writer = Writer(self._session, self._staged.quoted, upsert_key)
         self._columns: dict[str, Column] = {}
@@ -122,6 +144,7 @@ class SqlOutput(TransactionalOutput):
     def resume(self, mark: Any, epoch: int) -> None:
         """What an earlier run had staged for a table it did not come to replace is dropped."""
         self._has_staged = bool(mark and mark.get("rows"))
+        self._add_lineage()
         if self.mode != "replace" or not self._session.database.exists():
             return
         with self._session.database.transaction() as connection:
@@ -129,6 +152,19 @@ class SqlOutput(TransactionalOutput):
             if mark is None and self._staged.kinds:
                 self._drop(connection, self._staged.quoted)
                 self._staged.kinds = {}
+
+    def _add_lineage(self) -> None:
+        """A table that is there may have been made without it."""
+        from .lineage import COLUMNS
+
+        missing = [name for name in COLUMNS if name not in self._target.kinds]
+        if self._lineage is None or self.replaces or not self._target.kinds or not missing:
+            return
+        with self._session.database.transaction() as connection:
+            self._target.look(connection)
+            for name in missing:
+                if name not in self._target.kinds:
+                    self._target.add(connection, name, set())
 
     def reopen(self, mark: Any, epoch: int) -> None:
         """Mended records are added to the table, unless it was replaced as a whole."""
@@ -148,6 +184,30 @@ class SqlOutput(TransactionalOutput):
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._session.lock:
             self._session.commit(self._checkpoints, checkpoint)
+
+    def retract(self, what: Retraction) -> None:
+        if self._has_lineage():
+            with self._taking_back() as (lineage, connection):
+                lineage.retract(connection, what, keyed=self.mode == "upsert")
+
+    def take_back(self, epoch: int) -> None:
+        """Rows that `upsert` has changed stay: they are written again."""
+        if self.mode != "upsert" and self._has_lineage():
+            with self._taking_back() as (lineage, connection):
+                lineage.take_back(connection, epoch)
+
+    def _has_lineage(self) -> bool:
+        """Whether there is a table with rows that say where they came from."""
+        return self._lineage is not None and "_epoch" in self._staged.kinds
+
+    @contextmanager
+    def _taking_back(self) -> Iterator[tuple[Lineage, sa.Connection]]:
+        assert self._lineage is not None
+        with self._session.lock:
+            self._session.begin(self._checkpoints)
+            with self._session.savepoint() as connection:
+                yield self._lineage, connection
+            self._session.dirty[self._checkpoints] = None
 
     def finish(self) -> None:
         with self._session.lock:
@@ -222,7 +282,10 @@ class SqlOutput(TransactionalOutput):
             if part.rows and self.mode == "upsert":
                 self._last_of_each_key(part)
             if part.rows:
-                part.refuse(self._writer.put(part.columns, part.rows))
+                columns, rows = part.columns, part.rows
+                if self._lineage is not None:
+                    columns, rows = self._lineage.add_to(part, self.context.epoch)
+                part.refuse(self._writer.put(columns, rows))
             if part.rows:
                 self._session.dirty[self._checkpoints] = None
         return part.failures
