@@ -4,7 +4,8 @@
     python docs/generate.py --check    say which pages are out of date, and end with 1 if any is
 
 A part stands between `<!-- generated: name -->` and `<!-- end -->`; what is around it is written by
-hand. What writes a part is in `generated/`. Every package of the repository must be installed.
+hand. Some files follow from the code as a whole. What writes parts and files is in `generated/`.
+Every package of the repository must be installed.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from generated import PARTS
+from generated import FILES, PARTS
 
 REPO = Path(__file__).resolve().parents[1]
 PAGES = [REPO / "README.md", *sorted(REPO.glob("docs/**/*.md"))]
@@ -28,12 +30,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write what follows from the code into the docs.")
     parser.add_argument("--check", action="store_true", help="change nothing, only compare")
     check = parser.parse_args().check
-    old = [path for path in PAGES if renewed(text := path.read_text(encoding="utf-8")) != text]
-    for path in old:
+    old = {path: text for path, text in current() if not path.exists() or text_of(path) != text}
+    for path, text in old.items():
         print(f"{path.relative_to(REPO)}: {'is out of date' if check else 'written'}")
         if not check:
-            path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     return 1 if check and old else 0
+
+
+def current() -> Iterator[tuple[Path, str]]:
+    """Every page and file as the code says it should be."""
+    for path in PAGES:
+        yield path, renewed(text_of(path))
+    for path, write in FILES.items():
+        yield path, write()
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def renewed(page: str) -> str:

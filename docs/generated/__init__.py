@@ -6,15 +6,20 @@ Each module has `PARTS`: the name that stands on the page, and a function that g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from . import commands, components, errors, guarantees, hooks, names, packages
+from . import commands, components, errors, guarantees, hooks, messages, names, packages, schema
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **components.PARTS,
     **hooks.PARTS,
     **commands.PARTS,
     **errors.PARTS,
+    **messages.PARTS,
     **names.PARTS,
     **packages.PARTS,
     **guarantees.PARTS,
 }
+
+FILES: dict[Path, Callable[[], str]] = {schema.FILE: schema.text}
+"""What follows from the code as a whole."""

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Iterator
+from typing import Any
 
-from penstock.cli import COMMANDS
+from penstock.cli import COMMANDS, find_command
+
+from .packages import ours
 
 
 def commands() -> Iterator[str]:
     for name, about in COMMANDS.items():
-        module = importlib.import_module(f"penstock.cli.{'list_' if name == 'list' else name}")
-        parser = argparse.ArgumentParser(prog=f"penstock {name}")
-        module.arguments(parser)
-        yield f"### `penstock {name}`"
-        yield ""
-        yield f"{about[:1].upper()}{about[1:]}."
-        yield ""
-        yield from arguments(parser)
+        yield from command(name, about, find_command(name))
+
+
+def more_commands() -> Iterator[str]:
+    """The commands that come with other packages than the kernel."""
+    for one in ours("command"):
+        found = one.load()
+        yield from command(one.name, found.HELP, found, f" Comes with `{one.plugin}`.")
+
+
+def command(name: str, about: str, found: Any, origin: str = "") -> Iterator[str]:
+    parser = argparse.ArgumentParser(prog=f"penstock {name}")
+    found.arguments(parser)
+    yield f"### `penstock {name}`"
+    yield ""
+    yield f"{about[:1].upper()}{about[1:]}.{origin}"
+    yield ""
+    yield from arguments(parser)
 
 
 def arguments(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
@@ -48,4 +60,4 @@ def shown(action: argparse.Action) -> str:
     return ", ".join(f"`{option}{value}`" for option in action.option_strings)
 
 
-PARTS = {"commands": commands}
+PARTS = {"commands": commands, "more commands": more_commands}

@@ -37,9 +37,14 @@ def project(path: Path) -> Mapping[str, str]:
 
 def ours(kind: str) -> list[Provided]:
     """Everything of a kind that the packages of this repository provide, by name."""
-    distributions = {project(path)["name"] for path in REPO.glob("packages/*/pyproject.toml")}
+    distributions = first_party()
     found = [one for ones in Plugins().names(kind).values() for one in ones]
     return sorted((one for one in found if one.plugin in distributions), key=lambda one: one.name)
+
+
+def first_party() -> set[str]:
+    """The distributions of this repository."""
+    return {project(path)["name"] for path in REPO.glob("packages/*/pyproject.toml")}
 
 
 PARTS = {"packages": packages}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import re
 
 import generate
 import pytest
+from generated.messages import messages as found_in
+from generated.packages import ours
 from repository import CORE, REPO
 
 import penstock
 from penstock import errors
-from penstock.cli import COMMANDS
+from penstock.cli import COMMANDS, find_command
 from penstock.hookspecs import PROVIDERS, Hooks
 from penstock.native import SECTIONS
+from penstock.options import options_of
+from penstock.spec import ROLES
 
 REFERENCE = REPO / "docs" / "reference"
 
@@ -25,6 +30,13 @@ GENERATED = [path for path in generate.PAGES if generate.PART.search(path.read_t
 def test_what_follows_from_the_code_is_current(path):
     text = path.read_text(encoding="utf-8")
     assert generate.renewed(text) == text, "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("path", generate.FILES, ids=lambda path: path.name)
+def test_a_file_that_follows_from_the_code_is_current(path):
+    assert path.read_text(encoding="utf-8") == generate.FILES[path](), (
+        "run: python docs/generate.py"
+    )
 
 
 def test_every_part_stands_on_a_page():
@@ -61,9 +73,31 @@ def test_every_hook_is_described_with_its_arguments():
 
 
 def test_every_command_is_described():
-    assert re.findall(r"^### `penstock (\w+)`$", page("command-line.md"), re.MULTILINE) == [
-        *COMMANDS
-    ]
+    described = re.findall(r"^### `penstock (\w+)`$", page("command-line.md"), re.MULTILINE)
+    assert described == [*COMMANDS, *(one.name for one in ours("command"))]
+
+
+def test_every_argument_of_every_command_is_described():
+    text = page("command-line.md")
+    for name in [*COMMANDS, *(one.name for one in ours("command"))]:
+        parser = argparse.ArgumentParser()
+        find_command(name).arguments(parser)
+        described = text.split(f"### `penstock {name}`")[1].split("\n### ")[0]
+        for action in parser._actions:
+            if action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):
+                nested = isinstance(action, argparse._SubParsersAction)
+                assert nested or action.help, f"penstock {name}: {action.dest} has no help"
+                for option in action.option_strings:
+                    assert f"`{option}" in described, (name, option)
+
+
+def test_every_option_of_every_component_is_described():
+    text = page("components.md")
+    for kind in (*ROLES, "engine", "broker"):
+        for one in ours(kind):
+            for name, option in options_of(one.load()).items():
+                assert option.help, f"{one.plugin}: {kind} {one.name}: {name} has no help"
+                assert f"| `{name}` |" in text, (one.name, name)
 
 
 def test_every_exit_code_is_explained():
@@ -95,3 +129,65 @@ def test_the_readme_lists_every_package(package):
 def test_the_readme_begins_with_the_kernel():
     listed = re.findall(r"\]\(packages/(.+?)/README.md\)", (REPO / "README.md").read_text("utf-8"))
     assert listed == [CORE.folder, *sorted(name for name in listed if name != CORE.folder)]
+
+
+# ---- messages -----------------------------------------------------------------------------------
+
+
+def listed(package: str) -> list[re.Pattern[str]]:
+    """The messages that the page lists for a package, as patterns."""
+    section = page("messages.md").split(f"### {package}\n")[1].split("\n### ")[0]
+    texts = [line.split(" | ")[0].removeprefix("| ") for line in section.splitlines()[4:]]
+    found = []
+    for text in texts:
+        plain = text.replace("\\|", "|").replace("&lt;", "<")
+        pieces = [re.escape(piece) for piece in re.split(r"\{\w+\}|…", plain)]
+        found.append(re.compile(".*".join(pieces)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("distribution", "said"),
+    [
+        ("penstock", "no such option"),
+        ("penstock", "is required"),
+        ("penstock", "no component named 'claen'"),
+        ("penstock", "no input named 'cvs'"),
+        ("penstock", "another run is under way (process 1 on here)"),
+        ("penstock", "there is no module 'nowhere'"),
+        ("penstock", "is there already"),
+        ("penstock-input-csv", "must be one character"),
+        ("penstock-expressions", "cannot read 'n/a' as decimal"),
+        ("penstock-inspector-quality", "customer is empty"),
+    ],
+)
+def test_a_message_that_users_see_is_in_the_catalogue(distribution, said):
+    found = [
+        one.pattern for one in listed(distribution) if one.search(said) and len(one.pattern) > 8
+    ]
+    assert found, f"{distribution} says {said!r}, and the catalogue does not"
+
+
+def test_the_catalogue_says_what_to_do_about_each():
+    rows = [line for line in page("messages.md").splitlines() if line.startswith("| ")]
+    assert len(rows) > 200
+    assert [row for row in rows if not re.search(r" \| \S.* \| (`\w+`|error)", row)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "messages"),
+    [
+        ('raise RunError("it broke for good", hint="mend it")', ["it broke for good"]),
+        ('raise RunError(f"no {kind} named {short(name)}")', ["no {kind} named {name}"]),
+        ('what = "one thing"\n    raise RunError(what)', ["one thing"]),
+        ('raise RunError("it is late" if a else "it is early")', ["it is late", "it is early"]),
+        ("raise RunError(str(error))", []),
+        ('refuse("too many values")', ["too many values"]),
+    ],
+)
+def test_messages_are_found_in_source(tmp_path, source, messages):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text(
+        f"def refuse(what):\n    raise RunError(what)\n\ndef f():\n    {source}\n"
+    )
+    assert [text for text, _ in found_in(tmp_path)] == messages
