@@ -28,6 +28,27 @@ def components(kind: str) -> Iterator[str]:
         yield ""
 
 
+def brokers() -> Iterator[str]:
+    """Each broker with its own options, and those of its streams."""
+    for one in ours("broker"):
+        cls = one.load()
+        yield f"### {one.name}"
+        yield ""
+        yield inspect.getdoc(cls) or ""
+        yield ""
+        yield f"Comes with `{one.plugin}`."
+        yield ""
+        yield from option_table(options_of(cls))
+        yield ""
+        for role in ("input", "output"):
+            stream = cls.stream_class(object.__new__(cls), role)
+            if stream is not None:
+                yield f"An {role} with `use: stream` that names it as `broker` has these options:"
+                yield ""
+                yield from option_table(options_of(stream))
+                yield ""
+
+
 def facts(kind: str, cls: Any) -> str:
     if kind == "output":
         known = isinstance(cls.delivery, str)
@@ -55,6 +76,7 @@ def reserved() -> Iterator[str]:
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **{section: partial(components, role) for role, section in ROLES.items()},
+    "brokers": brokers,
     "engines": partial(components, "engine"),
     "others": partial(kinds_without_options, "scheduler", "store", "dialect", "syntax", "command"),
     "reserved keys": reserved,
