@@ -68,3 +68,10 @@ def test_a_bad_pipeline_is_refused_with_its_line(tmp_path):
 )
 def test_other_files_are_left_alone(name):
     assert not re.search(HOOKS["penstock-check"]["files"], name)
+
+
+def test_the_page_shows_the_hook_as_it_is():
+    page = (REPO / "docs" / "how-to" / "check-before-each-commit.md").read_text("utf-8")
+    shown = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    [hook] = shown["repos"][0]["hooks"]
+    assert hook.items() <= HOOKS[hook["id"]].items()
