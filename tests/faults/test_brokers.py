@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from faults.certificates import Wrong
 from faults.killing import Killed, Launcher, kill_at_random
-from faults.oracle import BAD_EVERY, Verdict, judge, payload
+from faults.oracle import BAD_EVERY, Verdict, judge, payload, rows_in
 from faults.pairs import Pair
 
 from penstock_broker_file.stream import Limits, Staged, Stream
@@ -16,8 +19,8 @@ ROWS = 3000
 SMALL = "{use: file, path: streams, segment_size: 20000}"
 
 
-def exported(path: Path, count: int, suspected: set[int]) -> Verdict:
-    """The verdict on the stream `out`: what is committed of it, and nothing else."""
+def exported(path: Path) -> Iterable[Any]:
+    """The records of the stream `out`: what is committed of it, and nothing else."""
     stream = Stream(path / "out")
     tip = stream.head().tips[0]
     lines = b"".join(
@@ -28,19 +31,19 @@ def exported(path: Path, count: int, suspected: set[int]) -> Verdict:
     target = path / "out.jsonl"
     target.write_bytes(lines)
     assert lines.count(b"\n") == tip.records
-    return judge(target, count, suspected)
+    return rows_in(target)
 
 
 class FromCsv(Pair):
-    def make(self, folder: Path, count: int, *, engine: str = "inline", epoch: int = 250) -> None:
-        super().make(folder, count, engine=engine, epoch=epoch)
+    def make(self, folder: Path, count: int, **options: Any) -> None:
+        super().make(folder, count, **options)
         path = folder / "pipeline.yaml"
         path.write_text(f"brokers:\n  bus: {SMALL}\n{path.read_text()}")
 
 
 class FromStream(FromCsv):
-    def make(self, folder: Path, count: int, *, engine: str = "inline", epoch: int = 250) -> None:
-        super().make(folder, count, engine=engine, epoch=epoch)
+    def make(self, folder: Path, count: int, **options: Any) -> None:
+        super().make(folder, count, **options)
         path = folder / "pipeline.yaml"
         rows = "rows: {use: csv, path: in.csv, batch_size: 50}"
         stream = "rows: {use: stream, broker: bus, stream: in, until: end}"
@@ -63,21 +66,24 @@ def fill(stream: Stream, count: int) -> None:
 
 
 OUT = "  out: {use: stream, broker: bus, stream: out}\n"
+ROWS_OUT = "  rows: [rows, out]\n"
+STREAMS = {"streams": judge}
 PAIRS = {
-    "csv to stream": FromCsv(OUT, "  rows: [rows, out]\n", {"streams": exported}),
-    "stream to stream": FromStream(OUT, "  rows: [rows, out]\n", {"streams": exported}),
+    "csv to stream": FromCsv(OUT, ROWS_OUT, "keeps no checkpoint", STREAMS, read=exported),
+    "stream to stream": FromStream(
+        OUT, ROWS_OUT, "appends at the end of the file", STREAMS, read=exported
+    ),
 }
 
 
 def kill(
-    launcher: Launcher, folder: Path, name: str, kills: int, engine: str, variant: str | None
+    launcher: Launcher, folder: Path, pair: Pair, kills: int, engine: str, variant: str | None
 ) -> Killed:
-    pair = PAIRS[name]
     return kill_at_random(
         launcher,
         lambda path: pair.make(path, ROWS, engine=engine),
         lambda path: pair.judge(path, ROWS),
-        folder / "run",
+        folder,
         kills=kills,
         seed=kills,
         good_codes=[6],
@@ -89,17 +95,18 @@ def kill(
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_stream_holds_each_record_once_and_in_order(
-    launcher: Launcher, tmp_path: Path, long: bool, name: str, engine: str
+    launcher: Launcher,
+    tmp_path: Path,
+    long: bool,
+    certify: Callable[..., None],
+    name: str,
+    engine: str,
 ) -> None:
-    killed = kill(launcher, tmp_path, name, 200 if long else 5, engine, None)
-    print(f"{name}, {engine}: {killed.kills} kills, {killed.runs} runs: {killed.verdict}")
-    assert killed.failures == []
-    assert killed.verdict == Verdict()
-
-
-@pytest.mark.parametrize("variant", ["keeps no checkpoint", "appends at the end of the file"])
-def test_a_wrong_way_to_write_a_stream_is_caught(
-    launcher: Launcher, tmp_path: Path, variant: str
-) -> None:
-    killed = kill(launcher, tmp_path, "stream to stream", 200, "inline", variant)
-    assert not killed.verdict.right
+    pair = PAIRS[name]
+    right = kill(launcher, tmp_path / "right", pair, 200 if long else 4, engine, None)
+    assert right.failures == []
+    assert right.verdict == Verdict()
+    wrong = kill(launcher, tmp_path / "wrong", pair, 400, engine, pair.wrong)
+    assert not wrong.verdict.right
+    caught = Wrong(pair.wrong, wrong.kills, wrong.verdict)
+    certify("kill -9", name, right.kills, right.verdict, engine=engine, wrong=caught)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ RARE = ("rename", "unlink", "ftruncate", "fsync")
 
 @pytest.mark.parametrize("name", ["csv to json lines", "csv to the end of json lines"])
 def test_a_kill_at_every_durable_call_of_six_epochs(
-    launcher: Launcher, tmp_path: Path, long: bool, name: str
+    launcher: Launcher, tmp_path: Path, long: bool, certify: Callable[..., None], name: str
 ) -> None:
     need_strace()
     pair, folder = PAIRS[name], tmp_path / "run"
@@ -41,5 +42,5 @@ def test_a_kill_at_every_durable_call_of_six_epochs(
             outcome = launcher.run(folder)
             assert outcome.code == WITH_DEAD_LETTERS, outcome.messages
         assert pair.judge(folder, ROWS) == Verdict(), f"killed at {call} {number}"
-    print(f"{name}: killed at {len(found) - missed} calls")
     assert missed == 0
+    certify("kill -9 at a durable call", name, len(found))

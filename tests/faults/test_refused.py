@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ STATE = "choose a folder with --state"
 def test_a_run_that_cannot_write_names_the_file_and_is_resumed(
     launcher: Launcher,
     tmp_path: Path,
+    certify: Callable[..., None],
     call: str,
     number: int,
     error: str,
@@ -56,3 +58,4 @@ def test_a_run_that_cannot_write_names_the_file_and_is_resumed(
     outcome = launcher.run(folder)
     assert outcome.code == WITH_DEAD_LETTERS, outcome.messages
     assert pair.judge(folder, ROWS) == Verdict()
+    certify(f"{error} on {call}", f"csv to json lines: {about or 'the folder'}", 1)

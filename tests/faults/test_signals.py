@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ STOPPED = 128 + signal.SIGTERM
 
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 def test_a_run_that_is_stopped_at_any_time_is_resumed(
-    launcher: Launcher, tmp_path: Path, long: bool, engine: str
+    launcher: Launcher, tmp_path: Path, long: bool, certify: Callable[..., None], engine: str
 ) -> None:
-    pair, chance, wanted = PAIRS["csv to two outputs"], random.Random(5), 50 if long else 6
+    name = "csv to two files"
+    pair, chance, wanted = PAIRS[name], random.Random(5), 50 if long else 6
     stopped = 0
     for turn in range(1000):
         if stopped >= wanted:
@@ -39,6 +41,7 @@ def test_a_run_that_is_stopped_at_any_time_is_resumed(
             stopped += outcome.code != WITH_DEAD_LETTERS
         assert pair.judge(folder, ROWS) == Verdict()
     assert stopped >= wanted
+    certify("SIGTERM", name, stopped, engine=engine)
 
 
 def together(folder: Path, *launchers: Launcher) -> list[Outcome]:
@@ -62,9 +65,10 @@ def together(folder: Path, *launchers: Launcher) -> list[Outcome]:
 
 
 def test_of_two_runs_at_once_one_says_that_the_other_is_there(
-    launcher: Launcher, tmp_path: Path, long: bool
+    launcher: Launcher, tmp_path: Path, long: bool, certify: Callable[..., None]
 ) -> None:
-    pair, rows = PAIRS["csv to the end of json lines"], 30_000
+    name, rows = "csv to the end of json lines", 30_000
+    pair = PAIRS[name]
     met, wanted = 0, 20 if long else 3
     with Launcher() as other:
         for turn in range(5 * wanted):
@@ -82,3 +86,4 @@ def test_of_two_runs_at_once_one_says_that_the_other_is_there(
             assert "wait for it, or stop it" in loser.messages
             assert pair.judge(folder, rows) == Verdict()
     assert met == wanted
+    certify("two runs at once", name, met)

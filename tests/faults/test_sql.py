@@ -1,18 +1,14 @@
-"""Rows in a database are there once, whatever happens to the run, the server or the network.
+"""Rows in a database are there once, whatever happens to the server, the network or another run.
 
 Each promise is tested beside a naive variant, which keeps its position apart from its rows: a fault
-that does not catch that one would prove nothing. PENSTOCK_FAULTS=long is the long form.
+that does not catch that one would prove nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import random
-import shutil
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,193 +16,166 @@ from pathlib import Path
 
 import pytest
 from databases import Place
-from sqlfaults import LostReplies, Outcome, Runner, Tally, judge, make, payload
+from faults.certificates import Wrong
+from faults.killing import Launcher, Outcome
+from faults.network import LostReplies
+from faults.oracle import Verdict
+from faults.pairs import TABLES
+from faults.tables import Tables
 
 from penstock_testkit.servers import MariaDB, PostgreSQL
 
-LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
-KILLS = 200 if LONG else 6
 ROWS = 3000
+MANY = 20_000  # so that a server stops in the middle of a run
 WITH_DEAD_LETTERS = 6
+NAIVE = "keeps the position apart"
+HASTY = "commits every batch"
+PAIR = TABLES["csv to {system}"]
 
-pytestmark = pytest.mark.timeout(1800 if LONG else 120)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[Runner]:
-    with Runner() as one:
-        yield one
-
-
-def tally(place: Place, table: str, letters: Sequence[int] = ()) -> Tally:
-    """What is in a table, and among the dead letters."""
-    rows = place.rows(table, "id") if table in place.tables() else []
-    aside = [(number, payload(number)) for number in letters]
-    return judge([*rows, *aside], ROWS)  # type: ignore[list-item]
-
-
-def set_aside(folder: Path) -> list[int]:
-    """Records that were tried alone when the process was killed for the fourth time at one place:
-    the run has to take them for what kills it, and says so in a dead letter."""
-    with contextlib.closing(sqlite3.connect(folder / ".penstock" / "state.db")) as store:
-        found = store.execute("SELECT ordinal, message FROM letters").fetchall()
-    assert all(message.startswith("killed the worker 3 times") for _, message in found)
-    return [ordinal for ordinal, _ in found]
-
-
-def is_done(folder: Path) -> bool:
-    """Whether the run has noted that it is complete, so that another one would start anew."""
-    state = folder / ".penstock" / "state.db"
-    if not state.exists():
-        return False
-    with contextlib.closing(sqlite3.connect(state)) as store, contextlib.suppress(sqlite3.Error):
-        kept = store.execute("SELECT checkpoint FROM checkpoints").fetchall()
-        return any(json.loads(text)["finished"] for (text,) in kept)
-    return False
-
-
-def kill_at_random(
-    runner: Runner, place: Place, folder: Path, kills: int, engine: str, naive: bool
-) -> tuple[int, Tally]:
-    """Kill runs until there were so many kills; every table that was finished is judged."""
-    chance = random.Random(kills)
-    make(folder / "whole", place.url, "whole", ROWS, engine=engine)
-    whole = runner.run(folder / "whole").seconds
-    landed, trial, total = 0, 0, Tally()
-    while landed < kills and not (naive and total != Tally()):
-        trial += 1
-        table, here = f"t{trial}", folder / f"t{trial}"
-        make(here, place.url, table, ROWS, engine=engine)
-        while True:
-            kill_after = chance.uniform(0.1, 1.0) * whole if landed < kills else None
-            outcome = runner.run(here, kill_after=kill_after, naive=naive)
-            if outcome.code != -signal.SIGKILL:
-                assert outcome.code in (0, WITH_DEAD_LETTERS), outcome.said
-                break
-            landed += 1
-            if is_done(here):
-                break
-        total += tally(place, table, set_aside(here))
-        shutil.rmtree(here)
-    return landed, total
-
-
-@pytest.mark.parametrize("engine", ["inline", "threads"])
-def test_a_run_that_is_killed_writes_every_row_once(
-    runner: Runner, place: Place, tmp_path: Path, engine: str
-) -> None:
-    landed, total = kill_at_random(runner, place, tmp_path / "runs", KILLS, engine, False)
-    print(f"csv to {place.dialect}, {engine}: {landed} kills: {total}")
-    assert landed >= KILLS
-    assert total == Tally()
-
-
-def test_kills_catch_a_position_that_is_kept_apart(
-    runner: Runner, sqlite: Place, tmp_path: Path
-) -> None:
-    landed, total = kill_at_random(runner, sqlite, tmp_path / "runs", 400, "inline", True)
-    print(f"naive: {total} after {landed} kills")
-    assert total.repeated or total.lost
+Certify = Callable[..., None]
 
 
 # ---- lost replies -------------------------------------------------------------------------------
 
 
-def run_to_the_end(run: Callable[[], Outcome], tries: int = 200) -> int:
-    """Start a pipeline again until it ends well; how often that was."""
-    for number in range(1, tries + 1):
+def run_to_the_end(run: Callable[[], Outcome], tries: int = 200) -> None:
+    """Start a pipeline again until it ends well."""
+    for _ in range(tries):
         outcome = run()
-        if outcome.code == 0:
-            return number
-        assert outcome.code in (1, 5), outcome.said
-        assert "Traceback" not in outcome.said
-    raise AssertionError(f"did not come to its end: {outcome.said}")
+        if outcome.code == WITH_DEAD_LETTERS:
+            return
+        assert outcome.code in (1, 5), outcome.messages
+        assert "Traceback" not in outcome.messages
+    raise AssertionError(f"did not come to its end: {outcome.messages}")
 
 
 def lose_replies(
-    runner: Runner, place: Place, server: PostgreSQL | MariaDB, folder: Path, runs: int, naive: bool
-) -> tuple[int, Tally]:
-    lost, total = 0, Tally()
+    launcher: Launcher,
+    tables: Tables,
+    port: int,
+    folder: Path,
+    runs: int,
+    variant: str | None = None,
+) -> tuple[int, Verdict]:
+    """How many answers were lost, and what came of it."""
+    lost, total = 0, Verdict()
     for number in range(1, runs + 1):
-        table, here = f"t{number}", folder / f"t{number}"
-        with LostReplies(server.port, 0.01, seed=number) as network:
-            name = place.url.rpartition("/")[2]
-            make(here, server.url(name, network.port), table, ROWS)
-            run_to_the_end(lambda here=here: runner.run(here, naive=naive))  # type: ignore[misc]
+        here, now = folder / f"run{number}", tables.named(f"t{number}{'w' if variant else ''}")
+        with LostReplies(port, 0.01, seed=number) as network:
+            PAIR.make(here, ROWS, tables=now.by_port(port, network.port))
+            run_to_the_end(lambda here=here: launcher.run(here, variant=variant))  # type: ignore[misc]
             lost += network.lost
-        total += tally(place, table)
-        if naive and total.repeated:
+        total += PAIR.judge(here, ROWS, now)
+        if variant and not total.right:
             break
     return lost, total
 
 
 @pytest.mark.parametrize(
-    ("system", "server"), [("postgres", "postgresql_server"), ("mariadb", "mariadb_server")]
+    ("system", "server"), [("PostgreSQL", "postgresql_server"), ("MariaDB", "mariadb_server")]
 )
 def test_a_lost_reply_is_looked_up(
-    request: pytest.FixtureRequest, runner: Runner, system: str, server: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    launcher: Launcher,
+    tables_of: Callable[[str], Tables],
+    certify: Certify,
+    long: bool,
+    system: str,
+    server: str,
+    tmp_path: Path,
 ) -> None:
-    runs = 20 if LONG else 4
-    place, machine = request.getfixturevalue(system), request.getfixturevalue(server)
-    lost, total = lose_replies(runner, place, machine, tmp_path, runs, False)
-    print(f"{runs} runs, {lost} replies lost: {total}")
+    runs = 20 if long else 3
+    port = request.getfixturevalue(server).port
+    tables = tables_of(system)
+    lost, right = lose_replies(launcher, tables, port, tmp_path / "right", runs)
     assert lost >= runs
-    assert total == Tally()
-
-
-def test_lost_replies_catch_a_position_that_is_kept_apart(
-    runner: Runner, postgres: Place, postgresql_server: PostgreSQL, tmp_path: Path
-) -> None:
-    lost, total = lose_replies(runner, postgres, postgresql_server, tmp_path, 60, True)
-    print(f"naive: {total} after {lost} lost replies")
-    assert total.repeated
+    assert right == Verdict()
+    tried, wrong = lose_replies(launcher, tables, port, tmp_path / "wrong", 60, HASTY)
+    assert not wrong.right
+    certify("lost reply", f"csv to {system}", lost, right, wrong=Wrong(HASTY, tried, wrong))
 
 
 # ---- servers that go away -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("system", "by_hand", "crash"),
-    [(PostgreSQL, signal.SIGINT, signal.SIGQUIT), (MariaDB, signal.SIGTERM, signal.SIGKILL)],
-)
-def test_a_server_that_is_restarted_under_load(
-    runner: Runner,
-    tmp_path: Path,
-    system: type[PostgreSQL] | type[MariaDB],
-    by_hand: signal.Signals,
-    crash: signal.Signals,
-) -> None:
-    """Stopped as by an administrator and as by a crash, in turns."""
-    restarts = 10 if LONG else 3
-    chance = random.Random(1)
-    server = system()
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[PostgreSQL | MariaDB]:
+    """A server that this test may stop."""
+    server: PostgreSQL | MariaDB = request.param()
     try:
         server.make()
         server.start()
-        place = Place(server.url())
-        make(tmp_path / "whole", place.url, "whole", ROWS)
-        whole = runner.run(tmp_path / "whole").seconds
-        done, trial, total = 0, 0, Tally()
-        while done < restarts:
-            trial += 1
-            table, here = f"t{trial}", tmp_path / f"t{trial}"
-            make(here, place.url, table, ROWS)
-            outcomes: list[Outcome] = []
-            while not outcomes or outcomes[-1].code != 0:
-                run = threading.Thread(target=lambda: outcomes.append(runner.run(here)))  # noqa: B023
-                run.start()
-                if done < restarts:
-                    time.sleep(chance.uniform(0.1, 0.9) * whole)
-                    server.stop(crash if done % 2 else by_hand)
-                    run.join()
-                    server.start()
-                    done += 1
-                run.join()
-                assert outcomes[-1].code in (0, 1, 5), outcomes[-1].said
-            total += tally(place, table)
-        assert total == Tally()
+        yield server
     finally:
         server.remove()
+
+
+def restart_under_load(
+    launcher: Launcher,
+    server: PostgreSQL | MariaDB,
+    how: list[signal.Signals],
+    folder: Path,
+    restarts: int,
+    variant: str | None = None,
+) -> tuple[int, Verdict]:
+    """Stop and start the server while runs write to it; how often, and what came of it."""
+    chance = random.Random(1)
+    place = Place(server.url())
+    tables = Tables(place, place, "whole" + ("w" if variant else ""))
+    PAIR.make(folder / "whole", MANY, tables=tables)
+    whole = launcher.run(folder / "whole").seconds
+    done, trial, total = 0, 0, Verdict()
+    while done < restarts and (variant is None or total.right):
+        trial += 1
+        here, now = folder / f"run{trial}", tables.named(f"t{trial}{'w' if variant else ''}")
+        PAIR.make(here, MANY, tables=now)
+        outcomes: list[Outcome] = []
+        while not outcomes or outcomes[-1].code != WITH_DEAD_LETTERS:
+            run = threading.Thread(
+                target=lambda here=here, outcomes=outcomes: outcomes.append(
+                    launcher.run(here, variant=variant)
+                )
+            )
+            run.start()
+            if done < restarts:
+                time.sleep(chance.uniform(0.1, 0.9) * whole)
+                server.stop(how[done % len(how)])
+                server.start()  # the run may outlive it, trying again, or have to be started anew
+                done += 1
+            run.join()
+            assert outcomes[-1].code in (WITH_DEAD_LETTERS, 1, 5), outcomes[-1].messages
+        total += PAIR.judge(here, MANY, now)
+    return done, total
+
+
+@pytest.mark.parametrize(
+    ("own_server", "how"),
+    [
+        (PostgreSQL, [signal.SIGINT, signal.SIGQUIT]),
+        (MariaDB, [signal.SIGTERM, signal.SIGKILL]),
+    ],
+    indirect=["own_server"],
+)
+def test_a_server_that_is_restarted_under_load(
+    launcher: Launcher,
+    tmp_path: Path,
+    long: bool,
+    certify: Certify,
+    own_server: PostgreSQL | MariaDB,
+    how: list[signal.Signals],
+) -> None:
+    """Stopped as by an administrator and as by a crash, in turns."""
+    restarts = 10 if long else 3
+    done, right = restart_under_load(launcher, own_server, how, tmp_path / "right", restarts)
+    assert done >= restarts
+    assert right == Verdict()
+    wrong = None
+    if long:  # it outlives most restarts, and each of them takes a second
+        tried, found = restart_under_load(launcher, own_server, how, tmp_path / "wrong", 100, HASTY)
+        assert not found.right
+        wrong = Wrong(HASTY, tried, found)
+    of = f"csv to {type(own_server).__name__}"
+    certify("server restarted", of, done, right, wrong=wrong)
 
 
 # ---- two runs -----------------------------------------------------------------------------------
@@ -226,36 +195,50 @@ def nobody_may_write(place: Place) -> Iterator[None]:
         time.sleep(1)
 
 
-def two_at_once(place: Place, folder: Path, table: str, naive: bool) -> tuple[list[Outcome], Tally]:
+def two_at_once(
+    launchers: Sequence[Launcher], tables: Tables, folder: Path, variant: str | None = None
+) -> tuple[list[Outcome], Verdict]:
     """The same pipeline on two machines: each has a state folder of its own."""
     outcomes: list[Outcome] = []
-    with Runner() as one, Runner() as other:
-        threads = []
-        for number, runner in enumerate((one, other)):
-            warm, here = folder / f"{table}-warm{number}", folder / f"{table}-{number}"
-            make(warm, place.url, f"{table}_warm{number}", 1)
-            assert runner.run(warm).code == 0
-            make(here, place.url, table, ROWS)
-            target = lambda r=runner, h=here: outcomes.append(r.run(h, naive=naive))  # noqa: E731
-            threads.append(threading.Thread(target=target))
-        with nobody_may_write(place):
-            for thread in threads:
-                thread.start()
+    threads = []
+    for number, launcher in enumerate(launchers):
+        warm, here = folder / f"warm{number}", folder / f"run{number}"
+        PAIR.make(warm, 1, tables=tables.named(f"{tables.name}warm{number}"))
+        assert launcher.run(warm).code == 0
+        PAIR.make(here, ROWS, tables=tables)
+        target = lambda one=launcher, here=here: outcomes.append(one.run(here, variant=variant))  # noqa: E731
+        threads.append(threading.Thread(target=target))
+    with nobody_may_write(tables.first):
         for thread in threads:
-            thread.join()
-    return outcomes, tally(place, table)
+            thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes, PAIR.judge_outputs(folder, ROWS, tables, set())
 
 
-def test_of_two_runs_one_writes(place: Place, tmp_path: Path) -> None:
-    for number in range(20 if LONG else 2):
-        outcomes, total = two_at_once(place, tmp_path, f"t{number}", False)
-        said = " ".join(outcome.said for outcome in outcomes)
-        assert sorted(outcome.code for outcome in outcomes) == [0, 1], said
-        assert "another run has taken this pipeline over" in said
-        assert total == Tally()
-
-
-def test_two_runs_catch_a_position_that_is_kept_apart(postgres: Place, tmp_path: Path) -> None:
-    postgres.do("CREATE TABLE t (id TEXT, payload TEXT)")
-    _, total = two_at_once(postgres, tmp_path, "t", True)
-    assert total.repeated
+@pytest.mark.parametrize("system", ["SQLite", "PostgreSQL", "MariaDB"])
+def test_of_two_runs_one_writes(
+    launcher: Launcher,
+    tables_of: Callable[[str], Tables],
+    tmp_path: Path,
+    certify: Certify,
+    long: bool,
+    system: str,
+) -> None:
+    tables, tries, total = tables_of(system), 20 if long else 2, Verdict()
+    with Launcher() as other:
+        both = (launcher, other)
+        for number in range(1, tries + 1):
+            outcomes, verdict = two_at_once(
+                both, tables.named(f"t{number}"), tmp_path / f"{number}"
+            )
+            said = " ".join(outcome.messages for outcome in outcomes)
+            codes = sorted(outcome.code or 0 for outcome in outcomes)
+            assert codes == [1, WITH_DEAD_LETTERS], said
+            assert "another run has taken this pipeline over" in said
+            total += verdict
+        assert total == Verdict()
+        tables.first.do("CREATE TABLE w (id TEXT, payload TEXT)")
+        _, wrong = two_at_once(both, tables.named("w"), tmp_path / "wrong", NAIVE)
+        assert wrong.repeated
+    certify("two runs at once", f"csv to {system}", tries, total, wrong=Wrong(NAIVE, 1, wrong))

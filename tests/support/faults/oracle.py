@@ -61,6 +61,10 @@ class Verdict:
     def right(self) -> bool:
         return self == Verdict()
 
+    def __str__(self) -> str:
+        moved = ", out of order" if self.moved else ""
+        return f"lost {self.lost}, repeated {self.repeated}, torn {self.torn}{moved}"
+
     def __add__(self, other: Verdict) -> Verdict:
         return Verdict(
             self.lost + other.lost,
@@ -70,11 +74,11 @@ class Verdict:
         )
 
 
-def judge(path: Path, count: int, suspected: Collection[int] = ()) -> Verdict:
+def judge(records: Iterable[Any], count: int, suspected: Collection[int] = ()) -> Verdict:
     """Whether an output has each good row once, in order; those `suspected` may be missing."""
     found: list[int] = []
     torn = 0
-    for record in rows_in(path):
+    for record in records:
         try:
             number = int(record["id"])
             whole = record["payload"] == payload(number)
@@ -94,10 +98,12 @@ def judge(path: Path, count: int, suspected: Collection[int] = ()) -> Verdict:
     )
 
 
-def judge_groups(path: Path, count: int, size: int, suspected: Collection[int] = ()) -> Verdict:
+def judge_groups(
+    records: Iterable[Any], count: int, size: int, suspected: Collection[int] = ()
+) -> Verdict:
     """Whether the good rows but those `suspected` stand in groups of `size`, in order: the last one
     may be smaller."""
-    groups = [[int(one["id"]) for one in group["records"]] for group in rows_in(path)]
+    groups = [[int(one["id"]) for one in group["records"]] for group in records]
     good = [number for number in good_rows(count) if number not in suspected]
     wanted = [good[start : start + size] for start in range(0, len(good), size)]
     found = Counter(number for group in groups for number in group)

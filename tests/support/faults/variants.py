@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,58 @@ def leaves_folders() -> None:
     writing._sync_folder = leave
 
 
+def keeps_the_position_apart() -> None:
+    """An output whose rows are committed by themselves; where the run is, is noted afterwards."""
+    from penstock_sink_sql.output import SqlOutput
+
+    def prepare(self: SqlOutput, epoch: int) -> None:
+        session = self._session
+        session.begin(self._checkpoints).commit()
+        session._begun = False
+        session.dirty.clear()
+        time.sleep(0.005)  # as when the machine is busy, so that few kills are enough
+
+    SqlOutput.delivery = "append"
+    SqlOutput.prepare = prepare  # type: ignore[method-assign]
+    SqlOutput.finish = lambda self: None  # type: ignore[method-assign]
+
+
+def commits_every_batch() -> None:
+    """An output that does not wait for the end of the epoch."""
+    from penstock_sink_sql.output import SqlOutput
+
+    write = SqlOutput.write
+
+    def write_at_once(self: SqlOutput, batch: Any) -> Any:
+        failures = write(self, batch)
+        session = self._session
+        session.begin(self._checkpoints).commit()
+        session._begun = False
+        session.dirty.clear()
+        return failures
+
+    SqlOutput.delivery = "append"
+    SqlOutput.write = write_at_once  # type: ignore[method-assign]
+    SqlOutput.prepare = lambda self, epoch: None  # type: ignore[method-assign]
+    SqlOutput.finish = lambda self: None  # type: ignore[method-assign]
+
+
+def closes_letters_afterwards() -> None:
+    """A store that forgets the letters of a retry only after it has kept what became of them."""
+    from penstock.stores.sqlite import SqliteStore
+
+    save = SqliteStore.save
+
+    def save_and_close(
+        self: SqliteStore, checkpoint: Any, letters: Any = (), keys: Any = (), closed: Any = ()
+    ) -> None:
+        save(self, checkpoint, letters, keys)
+        time.sleep(0.02 if closed else 0)
+        self.drop_letters(closed)
+
+    SqliteStore.save = save_and_close  # type: ignore[method-assign]
+
+
 def keeps_no_checkpoint() -> None:
     """A stream that does not say which epochs it has."""
     from penstock_broker_file.output import FileStreamOutput
@@ -100,6 +153,9 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "saves positions first": saves_positions_first,
     "forgets the states": forgets_the_states,
     "leaves folders": leaves_folders,
+    "keeps the position apart": keeps_the_position_apart,
+    "commits every batch": commits_every_batch,
+    "closes letters afterwards": closes_letters_afterwards,
     "keeps no checkpoint": keeps_no_checkpoint,
     "appends at the end of the file": appends_at_the_end,
 }
