@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 
 import pytest
-from repository import CORE
+from repository import CORE, Package
 
 FILES = ["CHANGELOG.md", "README.md", "pyproject.toml", "src", "tests"]
 
@@ -136,14 +136,30 @@ def test_what_it_imports_is_what_it_depends_on(package):
     declared.add(normal(package.distribution))
     if package != CORE:
         declared.add("pluggy")  # comes with the core, which hands it on
+    hosts = hosts_of(package)
     missing = {
         f"{module} in {path.name}"
         for path in package.path.glob("src/**/*.py")
         for module, _ in runtime_imports(ast.parse(path.read_text(encoding="utf-8")))
         for distribution in providers.get(module.split(".")[0], [])[:1]
-        if not declared & {normal(name) for name in providers[module.split(".")[0]]}
+        if not (declared | hosts.get(path.stem, set()))
+        & {normal(name) for name in providers[module.split(".")[0]]}
     }
     assert missing == set()
+
+
+HOSTS = {"pytest11": "pytest"}
+"""Groups of entry points that another program reads: it is there when it imports what they name."""
+
+
+def hosts_of(package: Package) -> dict[str, set[str]]:
+    """The last name of each module that a host imports, with that host."""
+    groups = package.project.get("entry-points", {})
+    return {
+        target.rpartition(".")[2]: {host}
+        for group, host in HOSTS.items()
+        for target in groups.get(group, {}).values()
+    }
 
 
 def normal(distribution: str) -> str:
