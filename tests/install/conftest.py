@@ -14,6 +14,12 @@ import pytest
 Run = subprocess.CompletedProcess[str]
 
 
+KEPT = ["SYSTEMROOT", "LANG"]
+"""Variables without which nothing starts…"""
+KEPT += ["SSL_CERT_FILE", "HTTPS_PROXY", "PIP_CERT", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"]
+"""… and those without which nothing is downloaded."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment with neither pip nor anything else in it but what was installed."""
@@ -31,7 +37,7 @@ class Environment:
 
     def run(self, *command: str, cwd: Path | None = None) -> Run:
         """Run a command of this environment as a user would, without anything of ours around it."""
-        kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return subprocess.run(
             [self.bin / command[0], *command[1:]],
             cwd=cwd or self.path,

@@ -1,0 +1,1 @@
+"""Locks what a pipeline needs, writes images with only that, and installs plugins."""
