@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import commands, components, errors, guarantees, hooks, messages, names, packages, schema
+from . import (
+    certified,
+    commands,
+    components,
+    errors,
+    guarantees,
+    hooks,
+    messages,
+    names,
+    packages,
+    schema,
+)
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **components.PARTS,
@@ -19,6 +30,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **names.PARTS,
     **packages.PARTS,
     **guarantees.PARTS,
+    **certified.PARTS,
 }
 
 FILES: dict[Path, Callable[[], str]] = {schema.FILE: schema.text}

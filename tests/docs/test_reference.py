@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 
 import generate
 import pytest
+from generated import certified
 from generated.messages import messages as found_in
 from generated.packages import ours
 from repository import CORE, REPO
@@ -191,3 +193,24 @@ def test_messages_are_found_in_source(tmp_path, source, messages):
         f"def refuse(what):\n    raise RunError(what)\n\ndef f():\n    {source}\n"
     )
     assert [text for text, _ in found_in(tmp_path)] == messages
+
+
+# ---- what faults have certified
+
+CERTIFIED = json.loads(certified.CERTIFIED.read_text(encoding="utf-8"))
+
+
+def test_a_row_of_a_test_that_is_not_there_is_refused(monkeypatch, tmp_path):
+    rows = tmp_path / "certified.json"
+    monkeypatch.setattr(certified, "CERTIFIED", rows)
+    rows.write_text(json.dumps([{**CERTIFIED[0], "test": "tests/faults/test_kills.py::test_gone"}]))
+    with pytest.raises(SystemExit, match="certified by a test that is not there"):
+        list(certified.kills())
+
+
+def test_nothing_that_was_lost_is_certified_and_every_kill_has_a_wrong_way_beside_it():
+    kills = [row for row in CERTIFIED if row["fault"] == "kill -9"]
+    assert kills
+    assert all(row["tried"] >= 200 for row in kills)
+    assert all(row["wrong"]["lost"] + row["wrong"]["repeated"] > 0 for row in kills)
+    assert not [row for row in CERTIFIED if row["lost"] or row["repeated"] or row["torn"]]
