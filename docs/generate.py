@@ -19,7 +19,11 @@ from pathlib import Path
 from generated import FILES, PARTS
 
 REPO = Path(__file__).resolve().parents[1]
-PAGES = [REPO / "README.md", *sorted(REPO.glob("docs/**/*.md"))]
+PAGES = [
+    REPO / "README.md",
+    *sorted(REPO.glob("docs/**/*.md")),
+    *sorted(REPO.glob("packages/*/README.md")),
+]
 
 PART = re.compile(
     r"(?<=<!-- generated: )(?P<name>[a-z ]+) -->\n(?P<text>.*?)(?=<!-- end -->)", re.S

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from . import (
+    cases,
     certified,
     commands,
     components,
@@ -23,6 +24,7 @@ from . import (
 
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **components.PARTS,
+    **cases.PARTS,
     **hooks.PARTS,
     **commands.PARTS,
     **errors.PARTS,
