@@ -380,6 +380,60 @@ def test_mending_that_cannot_begin(mended, arguments, environment, says):
     assert done.err.startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["list", "a.yaml"], ["a.yaml"]),
+        (["a.yaml", "list"], ["a.yaml"]),
+        (["list", "a.yaml", "--all"], ["a.yaml", "--all"]),
+        (["show", "a.yaml", "left:7"], ["a.yaml", "--show", "left:7"]),
+        (["a.yaml", "show", "left:7"], ["a.yaml", "--show", "left:7"]),
+        (["show", "left:7"], ["--show", "left:7"]),
+        (["export", "a.yaml"], ["a.yaml", "--export", "-"]),
+        (["export", "a.yaml", "-"], ["a.yaml", "--export", "-"]),
+        (["export", "-"], ["--export", "-"]),
+        (["retry", "a.yaml"], ["a.yaml", "--retry"]),
+        (["drop", "a.yaml", "--record", "left:3"], ["a.yaml", "--drop", "--record", "left:3"]),
+    ],
+)
+def test_what_to_do_may_be_a_word(cli, letters, words, same):
+    """`drop` asks, and hears nothing, so nothing changes; `retry` fails as before."""
+    one, other = cli("errors", *words), cli("errors", *same)
+    assert (one.code, one.out, one.err) == (other.code, other.out, other.err)
+    assert one.out or one.err
+
+
+def test_export_to_a_file_by_a_word(cli, letters):
+    assert cli("errors", "export", "bad.jsonl").code == 0  # of all pipelines here
+    assert len((letters / "bad.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["show", "a.yaml"], "which one?; give its name, as in `penstock errors show orders:17`"),
+        (["retry", "a.yaml", "--drop"], "retry goes with no --drop; leave one of them out"),
+        (["show", "a.yaml", "left:3", "--all"], "show goes with no --all; leave one of them out"),
+        (
+            ["a.yaml", "replay"],
+            "cannot tell what 'replay' is for; what to do is one of list, show, export, retry, drop",
+        ),
+        (
+            ["retry", "a.yaml", "left:3"],
+            "cannot tell what 'left:3' is for; what to do is one of list, show, export, retry, drop",
+        ),
+    ],
+)
+def test_words_that_cannot_be_meant(cli, letters, words, says):
+    done = cli("errors", *words)
+    assert (done.code, done.out, done.err) == (2, "", f"penstock errors: {says}\n")
+
+
+def test_a_pipeline_may_be_called_as_what_is_done(cli, letters):
+    (letters / "retry").write_text((letters / "a.yaml").read_text())
+    assert cli("errors", "retry").out == "no dead letters\n"  # it is listed: a retry says less
+
+
 def test_edit_is_for_retry(cli, letters):
     done = cli("errors", "a.yaml", "--edit")
     assert (done.code, done.err) == (

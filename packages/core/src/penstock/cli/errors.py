@@ -20,8 +20,23 @@ from .showing import confirm, fields_of, fitting, plain, print_json, table, when
 HELP = "show records that were set aside"
 
 
+VERBS = ("list", "show", "export", "retry", "drop")
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     past_arguments(parser)
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        metavar="|".join(VERBS),
+        help="what to do with them, behind the pipeline or before it (default: list)",
+    )
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="RECORD|FILE",
+        help="the record to show, or the file to export to",
+    )
     which = parser.add_argument_group("which records")
     which.add_argument("--node", metavar="NAME", help="only those that failed at this node")
     which.add_argument("--error", metavar="CLASS", help="only those with this error")
@@ -74,6 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Any) -> int:
+    _sort_out(options)
     if (options.edit or options.edit_with) and not options.retry:
         raise UsageError("--edit is for --retry", where="penstock errors", hint="add --retry")
     past = past_of(options)
@@ -98,6 +114,49 @@ def run(options: Any) -> int:
         return 0
     finally:
         past.store.close()
+
+
+def _sort_out(options: Any) -> None:
+    """`errors retry orders.yaml` and `errors orders.yaml retry`: as with `--retry`."""
+    words = [one for one in (options.pipeline, options.verb, options.target) if one is not None]
+    at = next((n for n, word in enumerate(words[:2]) if word in VERBS and not _is_file(word)), None)
+    verb = words.pop(at) if at is not None else None
+    alone = at == 0 and len(words) == 1 and _is_target(verb, words[0])
+    options.pipeline = words.pop(0) if words and not alone else None
+    target = words.pop(0) if words and verb in ("show", "export") else None
+    if words:
+        hint = f"what to do is one of {', '.join(VERBS)}"
+        what = f"cannot tell what {words[0]!r} is for"
+        raise UsageError(what, where="penstock errors", hint=hint)
+    if verb is not None:
+        _do(options, verb, target)
+
+
+def _do(options: Any, verb: str, target: str | None) -> None:
+    """Set the option that a verb stands for."""
+    if options.all and verb != "list":
+        asked = "--all"
+    else:
+        asked = next((f"--{one}" for one in VERBS if getattr(options, one, None)), "")
+    if asked:
+        hint = "leave one of them out"
+        raise UsageError(f"{verb} goes with no {asked}", where="penstock errors", hint=hint)
+    if verb == "show" and target is None:
+        hint = "give its name, as in `penstock errors show orders:17`"
+        raise UsageError("which one?", where="penstock errors", hint=hint)
+    if verb != "list":
+        setattr(options, verb, {"show": target, "export": target or "-"}.get(verb, True))
+
+
+def _is_file(word: str) -> bool:
+    return Path(word).is_file()
+
+
+def _is_target(verb: str | None, word: str) -> bool:
+    """Whether the only word behind a verb is what it is about, and not the pipeline."""
+    if verb == "show":
+        return ":" in word and not _is_file(word)
+    return verb == "export" and (word == "-" or not _is_file(word))
 
 
 # ---- which --------------------------------------------------------------------------------------
