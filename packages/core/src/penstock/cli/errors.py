@@ -274,7 +274,8 @@ def _export(letters: Sequence[DeadLetter], target: str) -> int:
         raise UsageError(
             f"cannot be written: {error.strerror}", where=target, hint="choose another file"
         ) from error
-    print(f"wrote {len(lines)} dead letters to {target}", file=sys.stderr)
+    what = f"{len(lines)} dead letters" if len(lines) != 1 else "1 dead letter"
+    print(f"wrote {what} to {target}", file=sys.stderr)
     return 0
 
 
