@@ -38,7 +38,7 @@ class Ticks(Input):
 
 
 def odd(record):
-    if record["n"] % 1009 == 0:
+    if record["n"] % 20_011 == 0:
         raise ValueError("not this one")
     return record
 '''
@@ -63,15 +63,24 @@ class Usage(NamedTuple):
 
 
 def usage(process: int, folder: Path) -> Usage:
-    facts = dict(
-        line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines()
-    )
-    return Usage(
-        int(facts["VmRSS"].split()[0]),
-        len(os.listdir(f"/proc/{process}/fd")),
-        int(facts["Threads"]),
-        sum(one.stat().st_size for one in folder.glob("**/*") if one.is_file()) // 1024,
-    )
+    facts = facts_of(process)
+    state = 0
+    for one in folder.glob("**/*"):
+        with contextlib.suppress(FileNotFoundError):  # just removed
+            state += one.stat().st_size
+    descriptors = len(os.listdir(f"/proc/{process}/fd"))
+    return Usage(int(facts["VmRSS"].split()[0]), descriptors, int(facts["Threads"]), state // 1024)
+
+
+def facts_of(process: int) -> dict[str, str]:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def until_it_works(process: subprocess.Popen[bytes]) -> None:
+    """Wait for its threads: nobody knows how long a start takes on a busy machine."""
+    while process.poll() is None and int(facts_of(process.pid)["Threads"]) < 4:
+        time.sleep(0.02)
 
 
 def soak(folder: Path, seconds: float) -> tuple[int, list[Usage]]:
@@ -82,15 +91,15 @@ def soak(folder: Path, seconds: float) -> tuple[int, list[Usage]]:
     while time.monotonic() < end:
         with (folder / "messages.txt").open("wb") as said:
             process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
-        time.sleep(chance.uniform(0.6, min(6.0, seconds / 4)))
+        until_it_works(process)
+        time.sleep(chance.uniform(0.3, min(5.0, seconds / 5)))
         assert process.poll() is None, (folder / "messages.txt").read_text()
-        with contextlib.suppress(FileNotFoundError):  # a file of the state that is just removed
-            found.append(usage(process.pid, folder / ".penstock"))
+        found.append(usage(process.pid, folder / ".penstock"))
         process.kill()
         process.wait()
         kills += 1
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-    time.sleep(2)
+    until_it_works(process)
     process.send_signal(signal.SIGTERM)  # a clean end, so that what is held is written
     assert process.wait(60) == 128 + signal.SIGTERM
     return kills, found
@@ -104,11 +113,11 @@ def judge(folder: Path) -> Verdict:
     with (folder / "out.jsonl").open() as file:
         for line in file:
             for record in json.loads(line)["records"]:
-                wanted = last + 1 + ((last + 1) % 1009 == 0)
+                wanted = last + 1 + ((last + 1) % 20_011 == 0)
                 lost += max(0, record["n"] - wanted)
                 repeated += record["n"] < wanted
                 last = max(last, record["n"])
-    assert last > 1009
+    assert last > 20_011
     return Verdict(lost=lost, repeated=repeated)
 
 
