@@ -177,6 +177,35 @@ def w6(rows: int, with_peers: bool) -> Workload:
     )
 
 
+# ---- E1: what epochs cost -----------------------------------------------------------------------
+
+
+def e1(rows: int, with_peers: bool) -> Workload:
+    del with_peers
+
+    def contender(name: str, epochs: str) -> Contender:
+        command = (sys.executable, str(OURS / "e1.py"), epochs)
+        return _if_installed(Contender(name, command, rows, files=[OURS / "w1a.yaml"], writes=True))
+
+    return Workload(
+        "E1: what epochs cost: W1a without any, at the default interval and at one second",
+        [
+            Race(
+                "E1",
+                [
+                    contender("epochs off", "off"),
+                    contender("epochs by default", "default"),
+                    contender("epochs of 1 s", "short"),
+                ],
+                data("w1", rows),
+            )
+        ],
+        [_quickly("E1", "epochs by default", "epochs off", 1.05)],
+        unit="Mrows/s",
+        ratio="time",
+    )
+
+
 # ---- W4: into a database -----------------------------------------------------------------------
 
 
@@ -306,6 +335,7 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W4": w4,
     "W5": w5,
     "W6": w6,
+    "E1": e1,
 }
 
 
