@@ -48,7 +48,8 @@ tests:
   two: 5
   three: {}
   four: {feed: {orders: []}, expect: {dead_letters: none}, now: [1]}
-  five: {feed: {orders: []}, replace: {orders: {use: "shop:orders"}}}
+  five: {feed: {orders: []}, replace: {orders: {use: "shop:orders"}}, real: [orders]}
+  six: {feed: {orders: []}, real: [orders]}
 """
 
 PROBLEMS = """\
@@ -86,6 +87,8 @@ orders.test.yaml:18:3: tests.three: feeds nothing; give records to an input, or 
 orders.test.yaml:19:39: tests.four.expect.dead_letters: must be a number or a list, got 'none'
 orders.test.yaml:19:60: tests.four.now: must be a moment such as '2026-11-20T12:00:00Z', got [1]
 orders.test.yaml:20:40: tests.five.replace.orders: is fed and replaced; do one of the two
+orders.test.yaml:20:78: tests.five.real.0: is replaced and real; do one of the two
+orders.test.yaml:21:36: tests.six.real.0: is fed and real; do one of the two
 """
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from penstock_pipeline_tests.comparing import fits, matching, ordered, same
+from penstock_pipeline_tests.comparing import fits, matching, ordered, same, twins
 
 MOMENT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 NUMBER = UUID("12345678123456781234567812345678")
@@ -80,6 +80,18 @@ def test_a_vague_expectation_leaves_the_record_that_a_precise_one_needs():
         1: 0,
     }
     assert matching([1, 1], [1], same) == {0: 0}
+
+
+def test_many_records_that_are_the_same_are_paired_quickly():
+    many = [{"a": 1}] * 3000
+    assert len(matching(many[:1500], many[:1500], same)) == 1500
+    numbers = [{"a": number} for number in range(3000)]
+    assert twins(numbers, numbers[::-1]) == {index: 2999 - index for index in range(3000)}
+
+
+def test_records_are_the_same_in_any_order_although_written_differently():
+    assert twins([{"a": 1.5}, {"a": "x"}], [{"a": "x"}, {"a": Decimal("1.50")}]) == {0: 1, 1: 0}
+    assert twins([{"a": 1}, {"a": 1}], [{"a": 1}]) == {0: 0}
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,12 @@ def test_several_faults_strike_one_after_the_other(shop, orders):
     assert complaints == []
 
 
-def test_a_fault_at_a_record_that_never_comes_does_not_strike(shop, orders):
+@pytest.mark.parametrize("error", ["data", "transient", "fatal"])
+def test_a_fault_that_never_strikes_is_a_mistake_of_the_case(shop, orders, error):
     case = {"feed": {"orders": orders("1", "2")}}
-    assert shop.complaints(**case, fail={"node": "store", "at": 3}) == []
-    assert shop.complaints(**case, fail={"node": "store", "at": 2}) != []
+    fault = {"node": "store", "at": 3, "error": error}
+    assert shop.complaints(**case, fail=fault) == ["fault at store, record 3: it never struck"]
+    fault = {"node": "complete", "at": "open", "error": "fatal"}
+    assert shop.complaints(feed={"store": [1]}, fail=fault) == [
+        "fault at complete, open: it never struck"
+    ]

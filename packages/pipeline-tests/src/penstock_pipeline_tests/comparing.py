@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from penstock.cli.showing import shown
 
-__all__ = ["Difference", "cut", "differences", "fits", "matching", "ordered", "same"]
+__all__ = ["Difference", "cut", "differences", "fits", "matching", "ordered", "same", "twins"]
 
 _LONG = 160
 _TABLE = 40_000
@@ -120,11 +120,15 @@ def matching(
     agreeing = [[j for j, one in enumerate(got) if agrees(wanted, one)] for wanted in expected]
 
     def find(index: int, seen: set[int]) -> bool:
+        free = next((one for one in agreeing[index] if one not in taken), None)
+        if free is not None:  # before any is moved: equal records would move all before them
+            taken[free] = index
+            return True
         for candidate in agreeing[index]:
             if candidate in seen:
                 continue
             seen.add(candidate)
-            if candidate not in taken or find(taken[candidate], seen):
+            if find(taken[candidate], seen):
                 taken[candidate] = index
                 return True
         return False
@@ -132,6 +136,23 @@ def matching(
     for index in range(len(expected)):
         find(index, set())
     return {index: candidate for candidate, index in taken.items()}
+
+
+def twins(expected: Sequence[Any], got: Sequence[Any]) -> dict[int, int]:
+    """Pairs of indices of records that are the same, in any order. Those that are also written the
+    same are found at once; only the others are compared each with each."""
+    by_text: dict[str, list[int]] = {}
+    for index in range(len(got) - 1, -1, -1):
+        by_text.setdefault(shown(got[index]), []).append(index)
+    pairs = {}
+    for index, wanted in enumerate(expected):
+        alike = by_text.get(shown(wanted))
+        if alike and same(wanted, got[alike[-1]]):
+            pairs[index] = alike.pop()
+    left = [index for index in range(len(expected)) if index not in pairs]
+    rest = sorted(set(range(len(got))) - set(pairs.values()))
+    found = matching([expected[index] for index in left], [got[index] for index in rest], same)
+    return {**pairs, **{left[i]: rest[j] for i, j in found.items()}}
 
 
 def ordered(expected: Sequence[Any], got: Sequence[Any]) -> Iterator[Difference]:

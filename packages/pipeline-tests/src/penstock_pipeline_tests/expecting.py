@@ -10,7 +10,7 @@ from penstock.cli.showing import shown
 from penstock.store import decode_record
 
 from .cases import LetterOptions, RecordsOptions
-from .comparing import Difference, cut, differences, fits, matching, ordered, same
+from .comparing import Difference, cut, differences, fits, matching, ordered, same, twins
 from .expressions import broken_by, compiled
 from .fixtures import typed
 from .running import Outcome
@@ -53,6 +53,9 @@ def _ending(outcome: Outcome) -> Iterator[str]:
     if wanted.error is not None and wanted.error not in (report.error or ""):
         got = shown(report.error) if report.error else "none"
         yield f"error: expected one with {shown(wanted.error)}, got {got}"
+    for fault in outcome.unstruck:
+        place = f"record {fault.at}" if isinstance(fault.at, int) else fault.at
+        yield f"fault at {fault.node}, {place}: it never struck"
     silent = wanted.status is None and wanted.exit is None and wanted.error is None
     if silent and not report.ok:
         yield f"the run {report.status}{why}"
@@ -75,7 +78,7 @@ def _records(wanted: RecordsOptions, got: Sequence[Any]) -> Iterator[str]:
 
 
 def _unordered(expected: Sequence[Any], got: Sequence[Any]) -> Iterator[Difference]:
-    pairs = matching(expected, got, same)
+    pairs = twins(expected, got)
     missing = [one for index, one in enumerate(expected) if index not in pairs]
     extra = [(index, one) for index, one in enumerate(got) if index not in pairs.values()]
     for wanted in missing:

@@ -43,6 +43,10 @@ class Fault:
         self.passed = 0
         self._struck: Any = None
 
+    @property
+    def struck(self) -> bool:
+        return self.left < self.options.times
+
     def error(self) -> Exception:
         return _KINDS[self.options.error](self.options.message)
 

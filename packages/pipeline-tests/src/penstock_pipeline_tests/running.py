@@ -15,7 +15,7 @@ from penstock.nodes import NodeRun
 from penstock.supervise import supervise
 from penstock.testing import FakeClock
 
-from .cases import Case, moment_of
+from .cases import Case, FaultOptions, moment_of
 from .faults import Fault, inject
 from .fixtures import Captured, Tape
 from .staging import Stage
@@ -60,6 +60,7 @@ class Outcome:
     records: dict[str, list[Any]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     nodes: Callable[[str], list[str]] = lambda name: [name]
+    unstruck: list[FaultOptions] = field(default_factory=list)
 
     @property
     def exit(self) -> int:
@@ -98,7 +99,8 @@ def run(stage: Stage, recorder: Recorder) -> Outcome:
     finally:
         store.close()
     records = {**recorder.passed, **{name: tape.records for name, tape in tapes.items()}}
-    return Outcome(case, report, one.error, stage.shape, records, letters, stage.nodes)
+    unstruck = [fault.options for fault, _ in faults if not fault.struck]
+    return Outcome(case, report, one.error, stage.shape, records, letters, stage.nodes, unstruck)
 
 
 def _taped(component: Any, earlier: Tape | None) -> Tape:

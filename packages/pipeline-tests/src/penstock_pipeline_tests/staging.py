@@ -157,6 +157,9 @@ class _Stager:
     def _inputs(self, spec: PipelineSpec) -> set[str]:
         return {name for name, one in spec.components.items() if one.role == "input"}
 
+    def _fed_inputs(self, spec: PipelineSpec) -> set[str]:
+        return self._inputs(spec) & self.case.options.feed.keys()
+
     def _check_components(self, spec: PipelineSpec) -> None:
         case, known = self.case, list(spec.components)
         for name in case.options.replace:
@@ -168,6 +171,9 @@ class _Stager:
         for index, name in enumerate(case.options.real):
             if name not in ends:
                 case.no_such("input or output", name, ends, "real", index)
+            elif name in case.options.replace or name in self._fed_inputs(spec):
+                done = "replaced" if name in case.options.replace else "fed"
+                case.wrong(f"is {done} and real", "real", index, hint="do one of the two")
 
     def _check_nodes(self, spec: PipelineSpec) -> None:
         """Before anything is built: what is wrong with a component must not hide a wrong name."""
