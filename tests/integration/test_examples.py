@@ -13,7 +13,10 @@ import pytest
 from repository import PACKAGES, REPO, Package
 
 EXAMPLES = [path for path in sorted(REPO.glob("examples/*")) if path.is_dir()]
-PIPELINES = [path for folder in EXAMPLES for path in sorted(folder.glob("*.yaml"))]
+TESTS = [path for folder in EXAMPLES for path in sorted(folder.glob("*.test.yaml"))]
+PIPELINES = [
+    path for folder in EXAMPLES for path in sorted(folder.glob("*.yaml")) if path not in TESTS
+]
 DEMOS = [path for folder in EXAMPLES for path in folder.glob("demo.py")]
 
 
@@ -63,6 +66,20 @@ def siblings(package: Package) -> set[str]:
     """The distributions of this repository that a package depends on; no index has them."""
     needs = {re.split(r"[^\w-]", need)[0] for need in package.project["dependencies"]}
     return needs & {package.distribution for package in PACKAGES}
+
+
+@pytest.mark.parametrize("tests", TESTS, ids=name)
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_the_tests_of_an_example_pass(tests, engine, tmp_path):
+    """In a copy without its data: its tests bring their own."""
+    left_behind = shutil.ignore_patterns(".penstock", "out", "data")
+    copy = shutil.copytree(tests.parent, tmp_path / tests.parent.name, ignore=left_behind)
+    done = run("penstock", "test", copy / tests.name, "--engine", engine, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_is_an_example_with_tests():
+    assert TESTS
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=name)
