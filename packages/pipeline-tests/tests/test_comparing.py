@@ -141,6 +141,11 @@ def test_one_missing_record_in_a_long_list_is_one_difference():
     assert len(list(ordered(whole, whole[:2500] + whole[2501:]))) == 1
 
 
+def test_a_value_cannot_steer_the_terminal():
+    [difference] = ordered(["a"], ["\x1b[2J\x9b"])
+    assert str(difference) == 'record 1: expected "a", got "\\u001b[2J\\x9b"'
+
+
 def test_a_long_value_is_cut():
     [difference] = ordered(["x" * 1000], ["y"])
     assert len(str(difference)) < 250

@@ -86,5 +86,13 @@ def test_as_json(covered):
     assert {"kind": "branches", "what": "paid: where is false"} in pipeline["missed"]
 
 
+def test_several_files_test_one_pipeline(covered, shop):
+    covered(GOES_ON)
+    shop.write("more/a.test.yaml", f"pipeline: ../orders.yaml\ntests: {{a: {STAYS}}}\n")
+    done = shop.penstock("test", "--coverage")
+    assert "paid: where is false" not in missed(done)
+    assert done.out.count("5/5") == 1
+
+
 def test_what_is_left_out_by_choice_is_not_covered(covered):
     assert "paid: where is false" in missed(covered(GOES_ON, STAYS, more=["-k", "case 0"]))

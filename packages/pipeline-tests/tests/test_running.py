@@ -167,6 +167,27 @@ def test_what_is_captured_or_fed_need_neither_be_installed_nor_have_its_variable
         shop.complaints(set_, real=["orders"])
 
 
+@pytest.mark.timeout(20)
+def test_of_a_log_that_never_ends_what_it_has_now_is_read(any_shop):
+    any_shop.write("logs.py", LOG)
+    pipeline = ORDERS_IN_FOLDER.replace("shop:orders", "logs:Log")
+    case = {"real": ["orders"], "expect": {"records": {"store": {"count": 2}}}}
+    assert any_shop.complaints(pipeline, **case) == []
+
+
+LOG = """
+from penstock import Batch, Input
+
+class Log(Input):
+    finite = False
+
+    def read(self, positions):
+        yield Batch([{"amount": "1"}, {"amount": "2"}], "", None, 2)
+        while True:
+            yield None
+"""
+
+
 def test_variables_come_from_the_case(shop, orders):
     pipeline = """
     inputs: {orders: {use: "shop:orders"}}

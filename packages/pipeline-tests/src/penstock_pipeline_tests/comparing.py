@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ __all__ = ["Difference", "cut", "differences", "fits", "matching", "ordered", "s
 
 _LONG = 160
 _TABLE = 40_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -104,7 +106,8 @@ def _told_apart(expected: Any, got: Any) -> tuple[str, str]:
 
 
 def cut(text: str) -> str:
-    """A text short enough for a line."""
+    """A text short enough for a line, and harmless to a terminal."""
+    text = _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 

@@ -48,12 +48,13 @@ class Coverage:
 
     def __init__(self) -> None:
         self.pipelines: dict[Path, _Pipeline] = {}
+        self._by_file: dict[Path, _Pipeline] = {}  # several test files may name it differently
 
     def expect(self, pipeline: Path, stage: Stage) -> None:
         """Count what there is in the pipeline of a case, once."""
-        if pipeline in self.pipelines:
+        if pipeline.resolve() in self._by_file:
             return
-        one = self.pipelines[pipeline] = _Pipeline()
+        one = self.pipelines[pipeline] = self._by_file[pipeline.resolve()] = _Pipeline()
         for name, node in stage.shape.nodes.items():
             one.expect("nodes", name)
             following = stage.shape.successors[name]
@@ -69,7 +70,7 @@ class Coverage:
 
     def reach(self, outcome: Outcome) -> None:
         """Note what a case has reached."""
-        one = self.pipelines[outcome.case.pipeline]
+        one = self._by_file[outcome.case.pipeline.resolve()]
         reports = {node.name: node for node in outcome.report.nodes}
         for name, report in reports.items():
             for kind, what in _reached(name, report, outcome, reports):
