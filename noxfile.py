@@ -121,9 +121,9 @@ def integration(session: nox.Session) -> None:
 
 @nox.session(name="install")
 def install_(session: nox.Session) -> None:
-    """Wheels, and what a fresh environment is like after `pip install`."""
+    """Wheels, and what a fresh environment is like after `pip install`: of every package."""
     install(session, *PACKAGES)
-    session.run("pytest", "tests/install", *session.posargs)
+    session.run("pytest", "tests/install", *session.posargs, env={"PENSTOCK_INSTALL": "whole"})
 
 
 @nox.session

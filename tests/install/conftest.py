@@ -64,6 +64,26 @@ class Wheels(dict[str, Path]):
         pytest.fail(f"{folder} cannot be built:\n{self.printed[folder]}", pytrace=False)
 
 
+COSTS = pytest.StashKey[list[tuple[str, int, float, list[str]]]]()
+
+
+@pytest.fixture(scope="session")
+def costs(pytestconfig) -> list[tuple[str, int, float, list[str]]]:
+    """Where tests note what a package costs: bytes, seconds, and what else comes with it."""
+    return pytestconfig.stash.setdefault(COSTS, [])
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    """Shows the costs; not with several workers, as each has noted its own."""
+    rows = config.stash.get(COSTS, [])
+    if rows:
+        terminalreporter.section("beside the core: size in all, import of its components, brings")
+    for name, size, seconds, others in sorted(rows):
+        terminalreporter.line(
+            f"{name:<30}{size / 1e6:>7.1f} MB{seconds * 1000:>8.0f} ms  {' '.join(others)}"
+        )
+
+
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory, packages) -> Wheels:
     """The wheel of each package, by its folder name; it is built from the source archive, as a

@@ -2,56 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-from typing import Any
 
 import pytest
-
-# One interpreter forks a child for each module: each starts from nothing, none pays for a start.
-IMPORT_EACH_ALONE = """
-import importlib, json, os, sys, threading, traceback
-
-def report(module, before):
-    sys.stdout = sys.stderr = capture = __import__("io").StringIO()
-    answer = {"module": module, "error": ""}
-    try:
-        importlib.import_module(module)
-    except BaseException:
-        answer["error"] = traceback.format_exc()
-    answer["printed"] = capture.getvalue()
-    answer["threads"] = threading.active_count() - 1
-    answer["loaded"] = sorted(set(sys.modules) - before)
-    return answer
-
-before = set(sys.modules) | {"io"}
-for module in json.load(sys.stdin):
-    reader, writer = os.pipe()
-    if os.fork() == 0:
-        os.close(reader)
-        with os.fdopen(writer, "w") as out:
-            json.dump(report(module, before), out)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        print(answer.read() or json.dumps({"module": module, "error": "the process died"}))
-    os.wait()
-"""
-
-
-def import_each_alone(modules: list[str]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", IMPORT_EACH_ALONE],
-        input=json.dumps(modules),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
+from importing import import_each_alone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process for each module")
 
