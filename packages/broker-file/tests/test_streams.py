@@ -422,6 +422,22 @@ def test_what_a_pipeline_noted_in_its_group_does_not_keep_it_from_starting_over(
         a.one.close()
 
 
+@pytest.mark.parametrize("until", ["mark", "end"])
+def test_a_member_without_a_partition_ends_when_the_others_have_read_everything(tmp_path, until):
+    broker = FileBroker(path=tmp_path)
+    write(broker, [{"n": 1}], mark=True)
+    a = Member(broker, "a")
+    settle(a, until=lambda: a.found == [1])
+    spare = opened(broker.input("clicks", group="shop", until=until), pipeline="b")
+    batches = spare.read({})
+    assert next(batches) is None  # it may still have to take over
+    a.positions["clicks/0"] = {**a.positions["clicks/0"], "ended": True}
+    a.commit()
+    assert list(batches) == []
+    spare.close()
+    a.one.close()
+
+
 def test_a_member_waits_in_vain_for_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr("penstock_broker_file.input._PATIENCE", 0.01)
     broker = FileBroker(path=tmp_path, partitions=2)

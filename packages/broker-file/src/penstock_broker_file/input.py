@@ -97,7 +97,7 @@ class FileStreamInput(Input):
                     quiet = False
                     yield batch
             if quiet:
-                if self._readers and all(self._is_done(*one) for one in self._readers.items()):
+                if self._is_over():
                     return
                 yield None
 
@@ -157,6 +157,22 @@ class FileStreamInput(Input):
         if kept is not None and kept.by != self.context.pipeline:
             return kept.position
         return self._safe.get(number) or self._kept[number]
+
+    def _is_over(self) -> bool:
+        """Whether there is nothing left to wait for; a member of a group without a partition waits
+        as long as there is something to take over."""
+        if self._readers:
+            return all(self._is_done(*one) for one in self._readers.items())
+        if self._group is None or self.until == "never":
+            return False
+        tips = self._stream.head().tips
+        kept = [self._group.kept(number) for number in range(len(tips))]
+        return all(
+            one is not None
+            and one.position["record"] >= (end if self.until == "end" else tip.records)
+            and (bool(one.position.get("ended")) or self.until == "end")
+            for one, tip, end in zip(kept, tips, self._ends)
+        )
 
     def _is_done(self, number: int, reader: PartitionReader) -> bool:
         if self.until == "never":
