@@ -36,6 +36,7 @@ _KNOWN = {
     },
     "broker": {
         "file": "penstock-broker-file",
+        "kafka": "penstock-broker-kafka",
     },
     "output": {
         "csv": "penstock-sink-csv",

@@ -1,0 +1,70 @@
+"""Checkpoints in a topic, written in the transactions whose records they are about.
+
+Each output has a topic of its own with one partition, compacted to the last checkpoint. Only the
+producer of that output writes there, so once it has begun anew nothing is open in it, and its last
+message is the last commit.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zlib import crc32
+
+from penstock import Checkpoint, ConnectError
+
+from .broker import KafkaBroker
+from .clients import sentences, settings
+from .library import load
+
+__all__ = ["last_checkpoint", "topic_of"]
+
+_TAIL = 16
+_LONGEST = 200
+
+
+def topic_of(pipeline: str, output: str) -> str:
+    """The topic, and the name of the producer, of an output."""
+    name = f"penstock.{pipeline}.{output}"
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    if plain == name and len(name) <= _LONGEST:
+        return name
+    return f"{plain[:_LONGEST]}.{crc32(name.encode()):08x}"
+
+
+def last_checkpoint(broker: KafkaBroker, topic: str) -> Checkpoint | None:
+    """What was committed last."""
+    with sentences(broker.bootstrap, ConnectError):
+        consumer: Any = load().KafkaConsumer(
+            **settings(broker),
+            client_id="penstock-checkpoints",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            metrics_enabled=False,
+        )
+    try:
+        with sentences(topic, ConnectError):
+            tp = load().TopicPartition(topic, 0)
+            consumer.assign([tp])
+            first, end = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp]
+            back = _TAIL
+            while True:
+                start = max(first, end - back)
+                found = _last_between(consumer, tp, start, end)
+                if found is not None or start == first:
+                    return Checkpoint.from_json(found) if found else None
+                back *= 8
+    finally:
+        consumer.close()
+
+
+def _last_between(consumer: Any, tp: Any, start: int, end: int) -> str | None:
+    """The last message from `start` on; the offsets up to `end` hold those of transactions too."""
+    consumer.seek(tp, start)
+    found = None
+    while (consumer.position(tp) or 0) < end:
+        for messages in consumer.poll(timeout_ms=500).values():
+            for message in messages:
+                found = message.value.decode()
+    return found

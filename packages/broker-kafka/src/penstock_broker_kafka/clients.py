@@ -1,0 +1,133 @@
+"""Connections to a cluster: settings, topics, and the sentences for what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any, TypeVar
+
+from penstock import ConnectError, PenstockError, RunError, TransientError
+from penstock.errors import nearest
+
+from .broker import KafkaBroker
+from .library import load
+
+__all__ = ["bounded", "ensure_topic", "sentences", "settings"]
+
+T = TypeVar("T")
+
+
+def settings(broker: KafkaBroker) -> dict[str, Any]:
+    """What every client is made with."""
+    made: dict[str, Any] = {
+        "bootstrap_servers": [one.strip() for one in broker.bootstrap.split(",")],
+        "bootstrap_timeout_ms": int(broker.connect_timeout * 1000),
+        "request_timeout_ms": int(broker.request_timeout * 1000),
+        "security_protocol": broker.security.upper(),
+    }
+    if "ssl" in broker.security:
+        files = {
+            "ssl_cafile": broker.ca_file,
+            "ssl_certfile": broker.cert_file,
+            "ssl_keyfile": broker.key_file,
+        }
+        made |= {name: str(path) for name, path in files.items() if path is not None}
+        made["ssl_password"] = broker.key_password
+    if broker.security.startswith("sasl"):
+        made["sasl_mechanism"] = broker.sasl_mechanism
+        made["sasl_plain_username"] = broker.username
+        made["sasl_plain_password"] = broker.password
+    return made
+
+
+def ensure_topic(
+    broker: KafkaBroker, topic: str, *, make: bool, partitions: int = -1, **config: str
+) -> tuple[str, int]:
+    """The cluster's id and how many partitions a topic has; it is made if need be and allowed."""
+    with sentences(broker.bootstrap, ConnectError):
+        admin = load().KafkaAdminClient(**settings(broker), client_id="penstock-admin")
+    try:
+        with sentences(topic, ConnectError):
+            cluster = str(admin.describe_cluster().get("cluster_id"))
+            found = _partitions(admin, topic)
+            if not found and make:
+                _create(admin, topic, partitions, broker.replication, config)
+                found = _partitions(admin, topic)
+            if not found:
+                near = nearest(topic, admin.list_topics())
+                hint = f"did you mean {near!r}?" if near else "make it, or set create_topics: true"
+                raise ConnectError("there is no such topic", where=topic, hint=hint)
+            return cluster, found
+    finally:
+        admin.close()
+
+
+def _partitions(admin: Any, topic: str) -> int:
+    """How many there are; 0 for a topic that is not there. Asking must not make it."""
+    if topic not in admin.list_topics():
+        return 0
+    return max(len(one["partitions"]) for one in admin.describe_topics([topic]))
+
+
+def _create(
+    admin: Any, topic: str, partitions: int, replication: int, config: Mapping[str, str]
+) -> None:
+    wanted = {
+        "num_partitions": partitions,
+        "replication_factor": replication,
+        "configs": dict(config),
+    }
+    try:
+        admin.create_topics({topic: wanted})
+    except load().errors.TopicAlreadyExistsError:
+        pass  # somebody was faster
+    admin.wait_for_topics([topic])
+
+
+@contextmanager
+def sentences(where: str, kind: type[PenstockError] = RunError) -> Iterator[None]:
+    """Errors of the client library as ours: those that may pass are worth another try."""
+    try:
+        yield
+    except load().errors.KafkaError as error:
+        raise explained(error, where, kind) from error
+
+
+def explained(error: BaseException, where: str, kind: type[PenstockError] = RunError) -> Exception:
+    errors = load().errors
+    what = " ".join(str(error).split()) or type(error).__name__
+    name = type(error).__name__.removesuffix("Error")
+    if isinstance(error, (errors.AuthorizationError, errors.SaslAuthenticationFailedError)):
+        return ConnectError(f"is not allowed: {what}", where=where, hint="see the access rules")
+    if kind is ConnectError:
+        hint = "is the server there, and its address right?"
+        return ConnectError(f"{name}: {what}", where=where, hint=hint)
+    if isinstance(error, errors.RetriableError):
+        return TransientError(f"{where}: {name}: {what}")
+    return kind(f"{name}: {what}", where=where)
+
+
+def bounded(call: Callable[[], T], seconds: float, where: str) -> T:
+    """The result of a call that has no time limit of its own.
+
+    One that does not come back in time is left alone: nobody knows how it will end, and whoever
+    made it must not be used any more.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = Thread(target=work, name=f"penstock {where}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TransientError(f"{where}: no answer for {seconds:g} s")
+    return results[0]

@@ -1,0 +1,481 @@
+"""The input of a topic: a source for each partition, alone or as a member of a consumer group.
+
+A partition is read from where this pipeline was, not from where its group was: the checkpoint is
+the truth, and the group is told afterwards. Only where another pipeline of the group was the last
+to say something, as when a partition has moved, it goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from threading import Event
+from typing import Any, Literal
+
+from penstock import (
+    BATCH_SIZE,
+    EPOCH_END,
+    Batch,
+    ByteSize,
+    ConnectError,
+    Context,
+    Duration,
+    Failure,
+    Input,
+    RecordError,
+    RunError,
+    TransientError,
+    component,
+    option,
+)
+
+from .codecs import check_codec, decoder
+from .library import load
+
+__all__ = ["EOS_HEADER", "KafkaInput"]
+
+EOS_HEADER = "penstock-eos"
+_MARKS = (b'{"eos__":true}', b'{"eos__": true}')
+_LOOK_EVERY = 1.0
+_TOMBSTONE = RecordError("a tombstone has no value; read it with record: message")
+
+
+def _positive(value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise ValueError("must be more than 0")
+
+
+@component
+class KafkaInput(Input):
+    """Read the messages of a topic, each partition in its order, from where the pipeline was."""
+
+    stream: str = option(help="The topic.", example="clicks")
+    group: str = option(
+        default="", help="Share the partitions with every member of this consumer group."
+    )
+    codec: str = option(
+        default="json",
+        help="How a value is written: json, text, bytes, or a function of bytes, module:function.",
+        check=check_codec,
+    )
+    record: Literal["value", "message"] = option(
+        default="value",
+        help="What becomes a record: the value, or a dict of key, value, headers, timestamp, "
+        "partition and offset.",
+    )
+    key_codec: str = option(
+        default="text", help="How a key is written, with record: message.", check=check_codec
+    )
+    start: Literal["earliest", "latest"] = option(
+        default="earliest", help="Where to begin in a partition that was never read."
+    )
+    until: Literal["mark", "end", "never"] = option(
+        default="mark",
+        help="Stop at an end-of-stream mark in every partition, at the end that the topic has "
+        "when the run starts, or never.",
+    )
+    data_timeout: Duration | None = option(
+        default=None, help="Stop when no message came for so long.", check=_positive
+    )
+    poll_timeout: Duration = option(
+        default=0.2,
+        help="How long to wait for a message before others get their turn.",
+        check=_positive,
+    )
+    lost: Literal["stop", "skip"] = option(
+        default="stop", help="What to do when messages were deleted before they were read."
+    )
+    isolation: Literal["read_committed", "read_uncommitted"] = option(
+        default="read_committed", help="Whether to read what may still be taken back."
+    )
+    max_poll_interval: Duration = option(
+        default=300.0,
+        help="How long an epoch may keep this member of a group from asking for more.",
+        check=_positive,
+    )
+    fetch_size: ByteSize = option(
+        default=1 << 20, help="Bytes of a partition that are fetched at once.", check=_positive
+    )
+
+    finite = False
+    broker: Any = None
+
+    def open(self, context: Context) -> None:
+        super().open(context)
+        from .clients import ensure_topic, sentences, settings
+
+        self._kafka = load()
+        self._decode = decoder(self.codec)
+        self._decode_key = decoder(self.key_codec)
+        self._sentences = sentences
+        self._consumer: Any = None
+        self._committed = Event()
+        self._given: dict[int, Any] = {}
+        self._safe: dict[int, Any] = {}
+        self._to_tell: dict[int, Any] = {}
+        self._done: set[int] = set()
+        self._ended: set[int] = set()  # partitions at whose mark we begin
+        self._ends: dict[int, int] = {}
+        self._lost = 0
+        broker = self.broker
+        self._cluster, self._count = ensure_topic(
+            broker, self.stream, make=broker.create_topics, partitions=broker.partitions
+        )
+        grouped = {
+            "group_id": self.group,
+            "session_timeout_ms": int(broker.session_timeout * 1000),
+            "heartbeat_interval_ms": max(100, min(3000, int(broker.session_timeout * 200))),
+            "max_poll_interval_ms": int(self.max_poll_interval * 1000),
+        }
+        with sentences(broker.bootstrap, ConnectError):
+            self._consumer = self._kafka.KafkaConsumer(
+                **{
+                    **settings(broker),
+                    "client_id": f"penstock-{context.name}",
+                    "enable_auto_commit": False,
+                    "auto_offset_reset": "none",
+                    "isolation_level": self.isolation,
+                    "max_poll_records": BATCH_SIZE,
+                    "max_partition_fetch_bytes": self.fetch_size,
+                    "allow_auto_create_topics": False,
+                    "metrics_enabled": False,
+                    **(grouped if self.group else {}),
+                    **_known(self._kafka.KafkaConsumer, broker.extra),
+                }
+            )
+
+    def close(self) -> None:
+        consumer, self._consumer = getattr(self, "_consumer", None), None
+        if consumer is not None:
+            self._tell_group(consumer)
+            consumer.close(autocommit=False, timeout_ms=5000)
+
+    def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
+        self._kept = {
+            number: positions.get(f"{self.context.name}/{number}") for number in range(self._count)
+        }
+        self._member: Any = None
+        self._heard = self._looked = time.monotonic()
+        self._begin()
+        while True:
+            if self._must_rejoin() and self._is_dirty():
+                self._committed.clear()
+                yield EPOCH_END
+                self._wait()
+            self._tell_group(self._consumer)
+            quiet = True
+            for number, messages in self._poll().items():
+                batch = self._batch(number, messages)
+                if batch is not None:
+                    quiet = False
+                    yield batch
+            if quiet:
+                if self._is_over():
+                    return
+                yield None
+
+    def commit(self, positions: Mapping[str, Any]) -> None:
+        """Only notes what is safe: whoever reads tells the group, as a consumer belongs to one
+        thread."""
+        changed = {int(source.rpartition("/")[2]): one for source, one in positions.items()}
+        self._to_tell = {**self._to_tell, **changed}
+        self._safe = {**self._safe, **changed}
+        self._committed.set()
+        if self._ends:
+            self.context.observe("lag", self.lag())
+
+    def lag(self) -> int:
+        """Messages of our partitions that were there when last looked and are not read yet."""
+        offsets = {number: given["offset"] for number, given in self._given.items() if given}
+        return sum(max(0, end - offsets.get(number, 0)) for number, end in self._ends.items())
+
+    # ---- what the group does --------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._partitions = [
+            self._kafka.TopicPartition(self.stream, number) for number in range(self._count)
+        ]
+        with self._sentences(self.stream):
+            if self.group:
+                self._consumer.subscribe([self.stream])
+            else:
+                self._consumer.assign(self._partitions)
+                self._take(self._partitions)
+
+    def _must_rejoin(self) -> bool:
+        """Whether the next poll would give our partitions back. The library says so only inside;
+        should it stop to, epochs are given up instead of ended when members come and go."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        return bool(self.group) and bool(getattr(coordinator, "rejoin_needed", False))
+
+    def _is_dirty(self) -> bool:
+        """Whether something was given that is not safe yet."""
+        return any(self._safe.get(number) != given for number, given in self._given.items())
+
+    def _wait(self) -> None:
+        patience = self.max_poll_interval / 2
+        if not self._committed.wait(patience):
+            raise RunError(
+                f"waited {patience:g} s for a checkpoint, and the group waits for it",
+                where=self.stream,
+                hint="use a shorter epoch or a longer max_poll_interval",
+            )
+
+    def _membership(self) -> Any:
+        found = self._consumer.group_metadata()
+        return [found.group_id, found.generation_id, found.member_id] if self.group else None
+
+    def _poll(self) -> dict[int, list[Any]]:
+        errors = self._kafka.errors
+        found: Mapping[Any, list[Any]] = {}
+        with self._sentences(self.stream):
+            try:
+                found = self._consumer.poll(timeout_ms=int(self.poll_timeout * 1000))
+            except errors.NoOffsetForPartitionError:
+                pass  # just joined; where to begin comes next
+            except errors.OffsetOutOfRangeError:
+                self._take(self._consumer.assignment())
+                return {}
+            member = self._membership()
+            if member != self._member:
+                self._moved(member)
+                return {}  # fetched from where the group was, which need not be where we begin
+        return {tp.partition: messages for tp, messages in found.items()}
+
+    def _moved(self, member: Any) -> None:
+        """We have joined, or partitions have moved: begin where each of them is."""
+        if self._is_dirty():
+            raise TransientError(
+                f"{self.stream}: the group gave partitions to others before the epoch was over"
+            )
+        self._member = member
+        self._given.clear()
+        if member[1] >= 0:
+            self._take(self._consumer.assignment())
+
+    # ---- partitions -----------------------------------------------------------------------------
+
+    def _take(self, partitions: Any) -> None:
+        """Begin to read these partitions."""
+        consumer = self._consumer
+        partitions = sorted(partitions)
+        firsts = consumer.beginning_offsets(partitions) if partitions else {}
+        ends = consumer.end_offsets(partitions) if partitions else {}
+        self._ends = {tp.partition: end for tp, end in ends.items()}
+        self._done.clear()
+        self._ended.clear()
+        for tp in partitions:
+            offset, ended = self._begin_at(tp, firsts[tp], ends[tp])
+            consumer.seek(tp, offset)
+            if ended:
+                self._ended.add(tp.partition)
+
+    def _begin_at(self, tp: Any, first: int, end: int) -> tuple[int, bool]:
+        from .positions import read_told
+
+        number = tp.partition
+        told = read_told(self._consumer.committed(tp, metadata=True)) if self.group else None
+        position = self._safe.get(number) or self._kept[number]
+        if told is not None and told.by != self.context.pipeline:
+            offset, ended = told.offset, told.ended
+        elif position:
+            self._check(tp, position, end)
+            offset, ended = position["offset"], bool(position.get("ended"))
+            self._given[number] = self._safe[number] = position
+        else:
+            return (first if self.start == "earliest" else end), False
+        if offset < first:
+            self._tell_lost(number, first - offset)
+        return max(offset, first), ended
+
+    def _check(self, tp: Any, position: Mapping[str, Any], end: int) -> None:
+        same = (position["cluster"], position["topic"]) == (self._cluster, self.stream)
+        if not same or position["offset"] > end:
+            what = f"is not the topic that was read up to offset {position['offset']}"
+            raise ConnectError(
+                what, where=f"{self.stream}/{tp.partition}", hint="start over with --fresh"
+            )
+
+    def _finish(self, tp: Any) -> None:
+        """Read no more of a partition in this run."""
+        self._done.add(tp.partition)
+        self._consumer.pause(tp)
+
+    def _tell_lost(self, number: int, count: int) -> None:
+        what = f"{count} messages were deleted before they were read"
+        if self.lost == "stop":
+            where = f"{self.stream}/{number}"
+            raise RunError(what, where=where, hint="set lost: skip to go on after them")
+        self._lost += count
+        self.context.observe("lost", self._lost)
+
+    def _is_over(self) -> bool:
+        """Asked when nothing came."""
+        now = time.monotonic()
+        if self.data_timeout is not None and now - self._heard > self.data_timeout:
+            return True
+        if self.until == "never" or (self._member and self._member[1] < 0):
+            return False
+        assigned = self._consumer.assignment()
+        with self._sentences(self.stream):
+            for tp in assigned:
+                if self.until == "end" or tp.partition in self._ended:
+                    # The last offsets may be those of transactions, which are no messages.
+                    position = self._consumer.position(tp)
+                    if position is not None and position >= self._ends.get(tp.partition, 1 << 62):
+                        self._done.add(tp.partition)
+        if assigned:
+            return {tp.partition for tp in assigned} <= self._done
+        if not self.group or now < self._looked:
+            return False
+        self._looked = now + _LOOK_EVERY
+        return self._others_are_done()
+
+    def _others_are_done(self) -> bool:
+        """Whether a member without a partition need not wait for one. What ends a transaction
+        stands behind its last message."""
+        from .positions import read_told
+
+        with self._sentences(self.stream):
+            ends = self._consumer.end_offsets(self._partitions)
+            found = {
+                tp: read_told(self._consumer.committed(tp, metadata=True))
+                for tp in self._partitions
+            }
+        return all(
+            told is not None and told.offset >= ends[tp] - 1 and (told.ended or self.until == "end")
+            for tp, told in found.items()
+        )
+
+    # ---- messages -------------------------------------------------------------------------------
+
+    def _batch(self, number: int, messages: list[Any]) -> Batch | None:
+        if number in self._done:
+            return None
+        self._heard = time.monotonic()
+        self._ended.discard(number)
+        messages, last, ended = self._up_to_the_end(number, messages)
+        if last is None:
+            return None
+        batch = self._records(messages)
+        batch.source = f"{self.context.name}/{number}"
+        batch.resume = {
+            "topic": self.stream,
+            "partition": number,
+            "offset": last + 1,
+            "cluster": self._cluster,
+        }
+        if self.group:
+            batch.resume["member"] = self._member
+        if ended:
+            batch.resume["ended"] = True
+        self._given[number] = batch.resume
+        return batch
+
+    def _up_to_the_end(
+        self, number: int, messages: list[Any]
+    ) -> tuple[list[Any], int | None, bool]:
+        """The messages that are records of this run, the last offset that is dealt with, and
+        whether the stream ends there."""
+        tp = self._kafka.TopicPartition(self.stream, number)
+        if self.until == "end" and messages[-1].offset >= self._ends[number]:
+            messages = [one for one in messages if one.offset < self._ends[number]]
+            self._finish(tp)
+            if not messages:
+                return [], None, False
+        last = messages[-1].offset
+        marks = [index for index, message in enumerate(messages) if _is_mark(message)]
+        if marks and self.until == "mark":
+            last = messages[marks[0]].offset
+            self._consumer.seek(tp, last + 1)
+            self._finish(tp)
+            return messages[: marks[0]], last, True
+        if marks:
+            messages = [one for index, one in enumerate(messages) if index not in marks]
+        return messages, last, False
+
+    def _records(self, messages: list[Any]) -> Batch:
+        values = [message.value for message in messages]
+        ordinals: list[int] | range = [message.offset + 1 for message in messages]
+        failures: list[Failure] = []
+        if ordinals and ordinals[-1] - ordinals[0] + 1 == len(ordinals):
+            ordinals = range(ordinals[0], ordinals[-1] + 1)
+        tombs = {index for index, value in enumerate(values) if value is None}
+        filled = [b"null" if value is None else value for value in values] if tombs else values
+        records, errors = self._decode(filled)
+        if self.record == "message":
+            keys, wrong = self._decode_key([message.key or b'""' for message in messages])
+            errors = {**wrong, **errors}
+            records = [
+                _message(message, key, None if index in tombs else record)
+                for index, (message, key, record) in enumerate(zip(messages, keys, records))
+            ]
+            errors = {index: error for index, error in errors.items() if index not in tombs}
+        elif tombs:
+            errors |= dict.fromkeys(tombs, _TOMBSTONE)
+        if errors:
+            failures = [
+                Failure(_raw(messages[index]), messages[index].offset + 1, error)
+                for index, error in sorted(errors.items())
+            ]
+            good = [index for index in range(len(messages)) if index not in errors]
+            records = [records[index] for index in good]
+            ordinals = [ordinals[index] for index in good]
+        return Batch(records, "", ordinals, failures=failures)
+
+    def _tell_group(self, consumer: Any) -> None:
+        """What is safe, so that others go on from there. Nothing depends on its getting through."""
+        from .positions import told
+
+        pending, self._to_tell = self._to_tell, {}
+        assigned = consumer.assignment() if self.group and pending else ()
+        offsets = {
+            tp: told(pending[tp.partition], self.context.pipeline)
+            for tp in map(self._kafka.TopicPartition._make, assigned)
+            if pending.get(tp.partition)
+        }
+        if offsets:
+            try:
+                consumer.commit(offsets, timeout_ms=5000)
+            except (self._kafka.errors.KafkaError, ValueError) as error:
+                self.context.logger.info("the group was not told how far this is: %s", error)
+
+
+def _is_mark(message: Any) -> bool:
+    value = message.value
+    if value is None or len(value) > 15:
+        return False
+    return value in _MARKS or any(name == EOS_HEADER for name, _ in message.headers)
+
+
+def _message(message: Any, key: Any, value: Any) -> dict[str, Any]:
+    return {
+        "key": None if message.key is None else key,
+        "value": value,
+        "headers": {name: _shown(data) for name, data in message.headers},
+        "timestamp": message.timestamp,
+        "partition": message.partition,
+        "offset": message.offset,
+    }
+
+
+def _raw(message: Any) -> dict[str, Any]:
+    """A message as it is, for the dead letters."""
+    return {
+        "key": message.key,
+        "value": message.value,
+        "headers": [list(header) for header in message.headers],
+        "timestamp": message.timestamp,
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+    }
+
+
+def _shown(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "backslashreplace")
+
+
+def _known(client: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings that are meant for consumers and producers, those that this one has."""
+    return {name: value for name, value in extra.items() if name in client.DEFAULT_CONFIG}
