@@ -13,6 +13,7 @@ _KNOWN = {
         "csv": "penstock-input-csv",
         "json": "penstock-input-json",
         "sql": "penstock-input-sql",
+        "join": "penstock-streams",
     },
     "inspector": {
         "require": "penstock-inspector-quality",
@@ -33,6 +34,7 @@ _KNOWN = {
         "batch": "penstock-transformer-shape",
         "unbatch": "penstock-transformer-shape",
         "group": "penstock-transformer-shape",
+        "window": "penstock-streams",
     },
     "broker": {
         "file": "penstock-broker-file",

@@ -1,0 +1,17 @@
+"""What this package provides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.hookspecs import hookimpl
+
+
+@hookimpl
+def penstock_inputs() -> Mapping[str, str]:
+    return {"join": "penstock_streams.join:JoinInput"}
+
+
+@hookimpl
+def penstock_transformers() -> Mapping[str, str]:
+    return {"window": "penstock_streams.window:Window"}
