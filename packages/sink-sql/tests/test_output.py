@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 import penstock
-from penstock import Batch, ConfigError, ConnectError, Context, RecordError, Rows, RunError
+from penstock import (
+    Batch,
+    Checkpoint,
+    ConfigError,
+    ConnectError,
+    Context,
+    RecordError,
+    Rows,
+    RunError,
+)
 from penstock.testing import ListInput
 from penstock_sink_sql import SqlOutput
 
@@ -472,3 +481,26 @@ def test_a_file_that_is_no_database(tmp_path):
         penstock.run(
             ListInput(values=[{"a": 1}]), SqlOutput(url=f"sqlite:///{tmp_path}/a.db", table="t")
         )
+
+
+def test_a_second_run_may_write_what_the_first_one_made_the_table_for(place):
+    """SQLite has only text for most of these."""
+    record = {
+        "id": 1,
+        "price": Decimal("12.50"),
+        "day": dt.date(2026, 1, 31),
+        "at": dt.datetime(2026, 1, 31, 12, 30),
+        "time": dt.time(12, 30),
+    }
+    for number in (1, 2):
+        batch = Batch([{**record, "id": number}])
+        output = SqlOutput(url=place.url, table="t")
+        output.open(Context("out", pipeline="p"))
+        try:
+            output.resume(None, number - 1)
+            assert not output.write(batch)
+            output.commit(Checkpoint("p", "r", number))
+        finally:
+            output.close()
+    first, second = place.rows()
+    assert first[1:] == second[1:]

@@ -66,8 +66,82 @@ def test_it_says_what_is_odd_and_what_may_be_promised(cli, pipeline):
         "  after a kill: the last state of every key is there",
         "live -> print: ephemeral input, append output",
         "  after a kill: records that were read and not yet written are lost",
+        "--reparse: refused, as keyed cannot take back what it wrote: results that no longer arise "
+        "would stay beside the new ones",
         "a: 5 nodes, nothing wrong",
     ]
+
+
+AGAIN = """
+from penstock import Input, Output, component
+
+@component
+class Log(Input):
+    finite = False
+
+    def read(self, positions):
+        return iter(())
+
+@component
+class Whole(Output):
+    replaces = True
+
+    def write(self, batch):
+        pass
+
+@component
+class Known(Output):
+    retracts = True
+
+    def write(self, batch):
+        pass
+"""
+
+
+def test_it_says_what_a_reparse_would_do(cli, functions):
+    functions.write("again.py", AGAIN)
+    functions.write(
+        "b.yaml",
+        """
+        inputs: {count: {use: "functions:count"}, log: {use: "again:Log"}}
+        outputs: {whole: {use: "again:Whole"}, known: {use: "again:Known"}}
+        pipes: {main: [count, whole], side: [log, known]}
+        """,
+    )
+    assert cli("check", "b.yaml").out.splitlines()[-2] == (
+        "--reparse: count would be read again, log would go on, whole replaced as a whole, "
+        "known rid of what no longer arises"
+    )
+    assert cli("check", "b.yaml", "--json").json["reparse"] == {
+        "again": ["count"],
+        "onward": ["log"],
+        "outputs": {"whole": "replaces", "known": "retracts"},
+        "refused": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("use", "what"),
+    [
+        ("more:Live", "a: cannot be read again from its start: it is ephemeral; a reparse needs "),
+        ("again:Log", "a: there is nothing to read again: a log goes on where it stood; a reparse"),
+    ],
+)
+def test_a_reparse_that_is_not_possible_is_refused_before_the_run(cli, pipeline, use, what):
+    pipeline.write("again.py", AGAIN)
+    pipeline.write(
+        "b.yaml",
+        f"""
+        inputs: {{a: {{use: "{use}"}}}}
+        outputs: {{whole: {{use: "again:Whole"}}}}
+        pipes: {{main: [a, whole]}}
+        """,
+    )
+    done = cli("run", "b.yaml", "--reparse")
+    assert done.code == 2
+    assert done.err.startswith(what)
+    done = cli("run", "b.yaml", "--reparse", "--fresh")
+    assert (done.code, "not allowed with argument" in done.err) == (2, True)
 
 
 def test_an_output_that_appends_may_write_again(cli, numbers):

@@ -33,6 +33,15 @@ _SQLITE: Mapping[str, Callable[[Any], Any]] = {
 """SQLite has no such values; text sorts as they do."""
 
 
+_AS_TEXT: Mapping[type, Callable[[Any], str]] = {
+    Decimal: str,
+    dt.date: _iso,
+    dt.time: _iso,
+    dt.datetime: _iso_with_space,
+}
+"""So a table of SQLite that an earlier run has made for such values takes more of them."""
+
+
 def _utc(value: dt.datetime) -> dt.datetime:
     return value if value.tzinfo is None else value.astimezone(dt.timezone.utc)
 
@@ -52,6 +61,7 @@ class Column:
         self.bind = _BINDS.get(dialect, {}).get(kind)
         plain = PLAIN.get(kind, frozenset()) if self.bind is None else ()
         self.takes: frozenset[type] = frozenset({NoneType, *plain})
+        self.text_of = _AS_TEXT if (dialect, kind) == ("sqlite", "text") else None
         self.no_nan = dialect != "postgresql" and kind in ("float", "decimal")
         self.no_inf = self.no_nan and dialect != "sqlite"
 
@@ -72,6 +82,9 @@ class Column:
         kind, bind = self.kind, self.bind
         for index, value in enumerate(values):
             try:
+                if self.text_of is not None and type(value) in self.text_of:
+                    made.append(self.text_of[type(value)](value))
+                    continue
                 new = convert(kind, value)
                 if self.no_nan and new is not None and self._is_out_of_range(new):
                     raise ValueError(f"cannot hold {value!r} in this database")

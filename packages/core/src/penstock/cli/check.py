@@ -11,6 +11,7 @@ from ..build import Pipeline
 from ..errors import EXIT_OK, ConnectError, PenstockError, RunError
 from ..graph import Graph
 from ..promises import promise
+from ..reparse import Plan, plan_of
 from . import common_arguments, error_as_json
 from .loading import load
 from .showing import print_json, show_error
@@ -63,6 +64,7 @@ def _checked(options: Any) -> dict[str, Any]:
         "warnings": pipeline.warnings,
         "printed": _printed(graph, pipeline.spec.components),
         "deliveries": list(_deliveries(graph)),
+        "reparse": _reparse(plan_of(graph.nodes.values())),
     }
 
 
@@ -76,8 +78,31 @@ def _text(found: dict[str, Any]) -> Iterator[str]:
         yield f"  after a kill: {one['kill']}"
         if one["power_cut"] != one["kill"]:
             yield f"  after a power cut: {one['power_cut']}"
+    yield f"--reparse: {_told(found['reparse'])}"
     opens = ", everything opens" if found["opened"] else ""
     yield f"{found['pipeline']}: {len(found['nodes'])} nodes, nothing wrong{opens}"
+
+
+def _told(reparse: dict[str, Any]) -> str:
+    """What a reparse would do, in a sentence."""
+    if reparse["refused"] is not None:
+        return f"refused, as {reparse['refused']}"
+    parts = [f"{' and '.join(reparse['again'])} would be read again"]
+    if reparse["onward"]:
+        parts.append(f"{' and '.join(reparse['onward'])} would go on")
+    does = {"replaces": "replaced as a whole", "retracts": "rid of what no longer arises"}
+    parts += [f"{name} {does[how]}" for name, how in reparse["outputs"].items()]
+    return ", ".join(parts)
+
+
+def _reparse(plan: Plan) -> dict[str, Any]:
+    refused = plan.refused
+    return {
+        "again": list(plan.again),
+        "onward": list(plan.onward),
+        "outputs": dict(plan.outputs),
+        "refused": f"{refused.where} {refused.what}" if refused is not None else None,
+    }
 
 
 def _try_open(pipeline: Pipeline, graph: Graph) -> None:
