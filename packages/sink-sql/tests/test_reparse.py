@@ -234,3 +234,43 @@ def test_without_lineage_or_replacing_a_reparse_is_refused(tmp_path: Path) -> No
         "sql: cannot take back what it wrote: results that no longer arise would stay beside the "
         "new ones; let it replace (mode: replace), or keep the lineage of its rows (lineage: true)"
     )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("tables", [1, 2])
+def test_what_was_written_after_an_epoch_is_deleted_when_somebody_goes_back_to_it(
+    place: Place, tmp_path: Path, mode: str, tables: int
+) -> None:
+    life = Life(place, tmp_path, tables, lineage=True, **MODES[mode])
+    life.run(First(), max_records=20)
+    first = life.store.history(life.name)[-1]
+    assert first.ordinals == {"list": 8}
+    life.pipeline(First()).start(store=life.store).go_back(first)
+    if mode == "append":
+        assert life.rows() == expected(First())[:8]
+    life.run(First())
+    for table in life.tables:
+        assert life.rows(table) == expected(First())
+
+
+def test_without_deleting_them_they_are_there_again(place: Place, tmp_path: Path) -> None:
+    life = Life(place, tmp_path)
+    life.run(First(), max_records=20)
+    life.pipeline(First()).start(store=life.store).go_back(life.store.history(life.name)[-1])
+    life.run(First())
+    assert life.rows() == sorted(expected(First()) + expected(First())[8:20])
+
+
+def test_rows_that_have_taken_the_place_of_a_table_since_are_missed(
+    place: Place, tmp_path: Path
+) -> None:
+    life = Life(place, tmp_path, mode="replace")
+    life.run(First(), max_records=20)
+    first = life.store.history(life.name)[-1]
+    life.run(First())
+    life.pipeline(First()).start(store=life.store).go_back(first)
+    run = life.pipeline(First()).start(store=life.store)
+    run.execute()
+    what = "the rows that an earlier run had staged for it are gone; start over with --fresh"
+    assert what in str(run.error)
+    assert life.rows() == expected(First())

@@ -155,6 +155,18 @@ class Delivery:
         self._absent_states = _without(found.states, self.nodes)
         return self.start
 
+    def go_back(self, to: Checkpoint) -> None:
+        """Make an earlier checkpoint the one that counts, in one step with what outputs take back
+        of what they wrote since."""
+        newest = self._latest(fresh=False)
+        epoch = max(to.epoch, _epoch(newest)) + 1
+        self.start = replace(to, epoch=epoch, run_id=self.run_id, generation=self.generation)
+        for node in self._outputs():
+            if _output(node).retracts:
+                node.guarded(partial(_output(node).take_back, to.epoch))
+        self.store.forget_after(self.pipeline, self.generation, to.epoch)
+        self._put(self.start, Pending())
+
     def _close_door(self) -> None:
         """Before anything is cut back: a run that was overtaken may be about to commit, with marks
         of outputs as they were. An epoch without records makes the transactional output refuse."""

@@ -6,7 +6,7 @@ the store. `Run.epoch` is the whole protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -194,6 +194,20 @@ class Run:
             self._open()
         finally:
             error = self._close()
+        if error is not None:
+            raise error
+
+    def go_back(self, to: Checkpoint) -> None:
+        """Instead of running: let the next run go on from an earlier checkpoint, after the outputs
+        that can have taken back what they wrote since."""
+        self.delivery.lease()
+        try:
+            self._open(self.outputs)
+            self.delivery.go_back(to)
+        finally:
+            error = self._close()
+            self.delivery.close()
+            self.delivery.release()
         if error is not None:
             raise error
 
@@ -494,7 +508,7 @@ class Run:
 
     # ---- opening, closing, reporting ------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self, nodes: Sequence[NodeRun] | None = None) -> None:
         duties = Duties(
             pipeline=self.pipeline,
             run_id=self.run_id,
@@ -507,7 +521,7 @@ class Run:
             state=getattr(self.store, "folder", None),
         )
         # Outputs first: a wrong password should stop the run before anything is read.
-        for node in [*self.outputs, *self.stages, *self.inputs]:
+        for node in nodes or [*self.outputs, *self.stages, *self.inputs]:
             self._opened.append(node)
             node.open(duties)
 

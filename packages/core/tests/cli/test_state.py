@@ -231,7 +231,7 @@ def test_what_cannot_be_imported_is_refused(cli, log, change, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["rewind"], "penstock state rewind: only the last checkpoint is kept; add --to-start\n"),
+        (["rewind"], "penstock state rewind: where to?; add --to EPOCH or --to-start\n"),
         (["import"], "penstock state import: which file?; name it\n"),
         (["import", "gone.json"], "gone.json: cannot be read: No such file or directory; choose"),
     ],
@@ -245,3 +245,114 @@ def test_what_is_missing(cli, log, arguments, says):
 def test_whose_state(cli, log):
     done = cli("state")
     assert (done.code, done.err) == (2, "penstock state: whose state?; name the pipeline\n")
+
+
+# ---- going back to an epoch ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(functions):
+    """A pipeline that was stopped after two epochs of three records each, of nine."""
+    functions.write(
+        "parts.py",
+        """
+        from pathlib import Path
+
+        from penstock import Batch, Input, Output, component, option
+
+        @component
+        class Nine(Input):
+            def read(self, positions):
+                for first in range(positions.get("nine", 0) + 1, 10, 3):
+                    numbers = range(first, first + 3)
+                    yield Batch([{"n": n} for n in numbers], "", numbers, first + 2)
+
+        @component
+        class File(Output):
+            delivery = "rewindable"
+            path: str = option(help="File.", default="file.txt")
+            replaces: bool = option(help="Whether it says so.", default=False)
+
+            def resume(self, mark, epoch):
+                self.lines = self.there()[: mark or 0]
+
+            def there(self):
+                path = Path(__file__).parent / self.path
+                return path.read_text().split() if path.exists() else []
+
+            def write(self, batch):
+                self.lines += [str(record["n"]) for record in batch.records]
+
+            def prepare(self, epoch):
+                (Path(__file__).parent / self.path).write_text("\\n".join(self.lines))
+                return len(self.lines)
+        """,
+    )
+    functions.write(
+        "a.yaml",
+        """
+        epoch: {records: 3}
+        inputs: {nine: {use: "parts:Nine"}}
+        outputs:
+          file: {use: "parts:File"}
+          kept: {use: "functions:keep"}
+        pipes: {main: [nine, file], side: [nine, kept]}
+        """,
+    )
+    assert functions.penstock("run", "a.yaml", "-q", "--max-records", "6").code == 0
+    return functions
+
+
+def test_the_epochs_that_are_kept_are_shown(cli, counted):
+    rows = [line.split() for line in cli("state", "a.yaml").out.splitlines()[-3:]]
+    assert rows[0] == ["epoch", "run", "records", "status"]
+    assert [(row[0], row[2], row[3:]) for row in rows[1:]] == [
+        ("2", "6", ["under", "way"]),
+        ("1", "3", ["under", "way"]),
+    ]
+
+
+def test_a_run_goes_on_from_an_epoch_that_is_kept(cli, counted):
+    done = cli("state", "a.yaml", "rewind", "--to", "1", "--yes")
+    assert (done.code, done.out.splitlines()) == (
+        0,
+        [
+            "file is cut back to there by the next run",
+            "kept keeps what was written since, and the next run writes it again",
+            "the next run goes on from epoch 1",
+        ],
+    )
+    assert [one.epoch for one in store(counted).history("a")] == [2, 1]
+    assert store(counted).checkpoint("a").by_hand
+    assert counted.penstock("run", "a.yaml", "-q").code == 0
+    assert (counted / "file.txt").read_text().split() == list("123456789")
+    assert written(counted) == list("123456" + "456789")
+
+
+def test_an_epoch_that_is_not_kept_is_told(cli, counted):
+    done = cli("state", "a.yaml", "rewind", "--to", "7", "--yes")
+    assert (done.code, done.err) == (2, "a: epoch 7 is not kept; those that are kept are 1, 2\n")
+    done = cli("state", "a.yaml", "rewind", "--yes")
+    assert (done.code, done.err) == (
+        2,
+        "penstock state rewind: where to?; add --to EPOCH or --to-start\n",
+    )
+    done = cli("state", "a.yaml", "rewind", "--to-start", "--delete-after", "--yes")
+    assert (done.code, done.err) == (
+        2,
+        "penstock state rewind: --delete-after is for --to; name the epoch\n",
+    )
+
+
+def test_what_was_put_into_place_since_is_not_gone_back_into(cli, counted):
+    set_ = ["--set", "file.replaces=true"]
+    assert counted.penstock("run", "a.yaml", "-q").code == 0
+    done = cli("state", "a.yaml", "rewind", "--to", "1", "--yes", *set_)
+    assert (done.code, done.err) == (
+        2,
+        "file: a run has ended since epoch 1, and has put what it wrote into place; go back to the "
+        "end of a run, or run the pipeline anew\n",
+    )
+    last = store(counted).history("a")[0]
+    assert last.finished
+    assert cli("state", "a.yaml", "rewind", "--to", str(last.epoch), "--yes", *set_).code == 0

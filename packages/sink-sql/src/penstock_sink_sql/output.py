@@ -198,6 +198,9 @@ class SqlOutput(TransactionalOutput):
 
     def _has_lineage(self) -> bool:
         """Whether there is a table with rows that say where they came from."""
+        if self._lineage is not None and not self._staged.kinds and self._session.database.exists():
+            with self._session.database.reading() as connection:
+                self._staged.look(connection)
         return self._lineage is not None and "_epoch" in self._staged.kinds
 
     @contextmanager
@@ -310,6 +313,12 @@ class SqlOutput(TransactionalOutput):
     def _fit(self, part: Part, types: Mapping[str, set[type]]) -> None:
         """Make table and records agree: make the table, add columns or object to them."""
         table = self._staged
+        if not table.kinds and self._has_staged:
+            raise RunError(
+                "the rows that an earlier run had staged for it are gone",
+                where=self._place,
+                hint="start over with --fresh",
+            )
         if not table.kinds:
             with self._session.changing(table) as connection:
                 table.look(connection)  # another output of this run may have made it

@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..delivery import LEASE_SECONDS
 from ..errors import UsageError
-from ..holder import alive, this_process
+from ..holder import alive
 from ..store import Checkpoint, DeadLetter
 from . import common_arguments
-from .loading import Past, past_arguments, past_of
+from .loading import Past, at_least_one, past_arguments, past_of
+from .rewinding import leased, rewind
 from .showing import confirm, print_json, table, when
 
 HELP = "show or change where the next run begins"
@@ -35,8 +34,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what to do (default: show)",
     )
     parser.add_argument("file", nargs="?", help="the file to export to or to import")
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--to-start", action="store_true", help="rewind: the next run reads everything again"
+    )
+    where.add_argument(
+        "--to",
+        type=at_least_one("--to"),
+        metavar="EPOCH",
+        help="rewind: the next run goes on from there; `show` lists the epochs that are kept",
+    )
+    parser.add_argument(
+        "--delete-after",
+        action="store_true",
+        help="rewind --to: delete what was written since, where the rows say which epoch they are "
+        "of",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="COMPONENT.OPTION=VALUE",
+        help="rewind --to: replace an option of the file; may be repeated",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     common_arguments(parser, pipeline=False)
@@ -75,6 +94,7 @@ def _known(past: Past, name: str) -> dict[str, Any]:
         if holder is not None
         else None,
         "checkpoint": json.loads(checkpoint.to_json()) if checkpoint is not None else None,
+        "history": [json.loads(one.to_json()) for one in store.history(name)],
         "intent": intent.epoch if intent is not None else None,
         "attempts": dict(store.attempts(name)),
         "letters": len(store.letters(name)),
@@ -102,6 +122,23 @@ def _as_text(known: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name.ljust(size)}  {value}" for name, value in facts.items())
     if checkpoint is not None:
         yield from _positions(checkpoint)
+    if len(known["history"]) > 1:
+        yield ""
+        yield _history(known["history"])
+
+
+def _history(kept: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [str(one["epoch"]), one["run_id"], str(sum(one["ordinals"].values())), _stands(one)]
+        for one in kept
+    ]
+    return table(["epoch", "run", "records", "status"], rows, right={0, 2})
+
+
+def _stands(checkpoint: Mapping[str, Any]) -> str:
+    if checkpoint["by_hand"]:
+        return "put there by hand"
+    return "finished" if checkpoint["finished"] else "under way"
 
 
 def _lease(known: Mapping[str, Any]) -> str:
@@ -139,54 +176,6 @@ def _positions(checkpoint: Mapping[str, Any]) -> Iterator[str]:
         yield table(["node", "keeps", "size"], [[n, k[:-1], size] for n, k, size in kept], {2})
 
 
-# ---- rewind -------------------------------------------------------------------------------------
-
-
-def _rewind(past: Past, name: str, options: Any) -> int:
-    if not options.to_start:
-        raise UsageError(
-            "only the last checkpoint is kept", where="penstock state rewind", hint="add --to-start"
-        )
-    if not confirm(f"let the next run of {name} read everything again?", yes=options.yes):
-        print("nothing was changed")
-        return 0
-    with _leased(past, name) as generation:
-        before = past.store.checkpoint(name)
-        if before is not None:
-            past.store.save(
-                Checkpoint(
-                    name,
-                    before.run_id,
-                    before.epoch,
-                    generation,
-                    started=before.started,
-                    ended=True,
-                    finished=True,
-                    by_hand=True,
-                )
-            )
-    print("the next run begins at the start; what was written stays, and may be written again")
-    return 0
-
-
-@contextmanager
-def _leased(past: Past, name: str) -> Iterator[int]:
-    """Be the only one to change the state; refused while a run is under way."""
-    now = time.time()
-    store = past.store
-    generation = store.lease(name, this_process(), now, now + LEASE_SECONDS, alive)
-    try:
-        if store.intent(name) is not None:
-            raise UsageError(
-                "an epoch is half committed",
-                where=name,
-                hint="run the pipeline once, which completes it",
-            )
-        yield generation
-    finally:
-        store.release(name, generation)
-
-
 # ---- export and import --------------------------------------------------------------------------
 
 
@@ -221,7 +210,7 @@ def _import(past: Past, name: str, options: Any) -> int:
     if not confirm(question, yes=options.yes):
         print("nothing was changed")
         return 0
-    with _leased(past, name) as generation:
+    with leased(past, name) as generation:
         before = past.store.checkpoint(name)
         epoch = max(checkpoint.epoch, before.epoch if before is not None else 0)
         past.store.save(
@@ -273,4 +262,4 @@ def _wrong(file: Path, what: str) -> UsageError:
     return UsageError(what, where=str(file), hint="`penstock state PIPELINE export FILE` makes one")
 
 
-_VERBS = {"show": _show, "rewind": _rewind, "export": _export, "import": _import}
+_VERBS = {"show": _show, "rewind": rewind, "export": _export, "import": _import}
