@@ -16,7 +16,7 @@ from repository import CORE
 LADDER = """
 errors      batch
 options     spec        store       schedule        events      journal     holder
-components  broker      spool       care            promises
+components  broker      spool       care        claims      promises
 graph       combine     steps       hookspecs
 failures    spooling    nodes       keys        reparse     delivery    reporting   runs        supervise
 known       placeholders            plugins     dialect

@@ -669,3 +669,15 @@ def test_records_under_way_when_a_run_fails_are_held(start: EngineRun) -> None:
     assert report.balance.holds
     assert report.balance.held == report.balance.read >= 2
     assert "≠" not in report.table()
+
+
+def test_the_rate_of_a_resumed_run_is_that_of_its_own_records(start: EngineRun) -> None:
+    store = MemoryStore()
+    values = list(range(1, 101))
+    start(
+        ListInput(values=values, batch_size=10), ListOutput(), store=store, max_records=90
+    ).execute()
+    report = start(ListInput(values=values, batch_size=10), ListOutput(), store=store).execute()
+    for node in report.nodes:
+        assert (node.handled, node.earlier) == (100, 90)
+        assert node.rate == pytest.approx(10 / node.seconds)

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .batch import Batch, Failure, each, expand, inspect_each
@@ -133,6 +134,11 @@ class Input(Component):
         """At most `n` inputs that together read the same records."""
         return [self]
 
+    def partial(self) -> Batch | None:
+        """What `read` has taken and not yet given while it waits for more. Asked for on another
+        thread, when a run stops; what is given here does not come from `read` any more."""
+        return None
+
     def progress(self) -> float | None:
         """How much is read, from 0 to 1, or None when the size is not known."""
         return None
@@ -151,15 +157,39 @@ class RecordInput(Input):
         done = positions.get(self.context.name, 0)
         records = iter(self.records(done))
         while True:
-            batch: list[Any] = []
+            self._filling = filling = _Filling(done)
+            batch = filling.records
             try:
                 batch.extend(islice(records, self.batch_size))
             finally:  # what was read before an error still goes on its way
-                if batch:
-                    first, done = done + 1, done + len(batch)
-                    yield Batch(batch, "", range(first, done + 1), done)
+                if (rest := filling.rest()) is not None:
+                    yield rest
+            done += len(batch)
             if len(batch) < self.batch_size:
                 return
+
+    def partial(self) -> Batch | None:
+        filling: _Filling | None = getattr(self, "_filling", None)
+        return filling.rest() if filling is not None else None
+
+
+class _Filling:
+    """A batch that is being filled; whoever asks gets what nobody has had of it."""
+
+    def __init__(self, done: int) -> None:
+        self.records: list[Any] = []
+        self._given = 0
+        self._done = done
+        self._lock = Lock()
+
+    def rest(self) -> Batch | None:
+        with self._lock:
+            first, self._given = self._given, len(self.records)
+        if first == self._given:
+            return None
+        last = self._done + self._given
+        records = self.records[first : self._given]
+        return Batch(records, "", range(self._done + first + 1, last + 1), last)
 
 
 class Stage(Component):

@@ -16,7 +16,8 @@ __all__ = ["Balance", "FailureGroup", "NodeReport", "Report", "balance_of"]
 
 @dataclass
 class NodeReport:
-    """What one node did; every figure is a number of records but `seconds`."""
+    """What one node did; every figure is a number of records but `seconds`. `earlier` is how many
+    of those it handled were handled by the runs before, which this one goes on from."""
 
     name: str
     role: str
@@ -30,6 +31,7 @@ class NodeReport:
     dead: int = 0
     skipped: int = 0
     held: int = 0
+    earlier: int = 0
     seconds: float = 0.0
     observations: dict[str, Any] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ class NodeReport:
     @property
     def rate(self) -> float:
         """Records per second of the node's own work."""
-        return self.handled / self.seconds if self.seconds else 0.0
+        return (self.handled - self.earlier) / self.seconds if self.seconds else 0.0
 
 
 @dataclass
@@ -141,7 +143,8 @@ class Report:
     """The result of a run.
 
     `status` is "ok", "letters" (finished, with dead letters), "stopped" (at a limit it was given),
-    "interrupted" or "failed"; `started` is in seconds since the epoch.
+    "interrupted" or "failed"; "running" in one that is kept when a run begins, and stays when it is
+    killed. `started` is in seconds since the epoch.
     """
 
     pipeline: str
@@ -250,6 +253,8 @@ _STATUS = {
     "letters": "finished, with dead letters,",
     "stopped": "stopped at its limit",
     "interrupted": "interrupted",
+    "running": "under way",
+    "cut off": "cut off",
     "failed": "failed",
 }
 _HEAD = ("node", "use", "in", "out", "filtered", "failed", "seconds", "rate/s")

@@ -88,6 +88,7 @@ class NodeRun:
         self.received = self.sent = self.answered = 0
         self.filtered = self.failed = self.dead = self.skipped = 0
         self.added = self.merged = 0
+        self.earlier = 0
         self.seconds = 0.0
         self.progress: float | None = None
         self.ended = False
@@ -280,6 +281,7 @@ class NodeRun:
     def restore_counts(self, counts: Mapping[str, int]) -> None:
         for name in _COUNTED:
             setattr(self, name, counts.get(name, 0))
+        self.earlier = self.report().handled
 
     def report(self) -> NodeReport:
         return NodeReport(
@@ -295,6 +297,7 @@ class NodeRun:
             added=self.added,
             merged=self.merged,
             held=self.received - self.answered if self.is_stage else 0,
+            earlier=self.earlier,
             seconds=self.seconds,
             observations=self.observations,
         )

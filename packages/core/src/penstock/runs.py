@@ -7,7 +7,7 @@ the store. `Run.epoch` is the whole protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -78,10 +78,10 @@ class _Aborted(BaseException):
 class Run:
     """One execution of a graph: owns positions, failures, counters and checkpoints.
 
-    `waiting()` gives the batches that wait before each node, by name; an engine that has queues
-    replaces it. `polled` is set by an engine whose batches never keep the run waiting for long:
-    stopping need not interrupt it then. `stash` is for plugins: what one keeps for this run, under
-    the plugin's name.
+    `waiting()` gives the batches that wait before each node, by name, and `left_over(node)` what an
+    input has read that was not asked for; an engine that reads ahead replaces them. `polled` is set
+    by an engine whose batches never keep the run waiting for long: stopping need not interrupt it
+    then. `stash` is for plugins: what one keeps for this run, under the plugin's name.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class Run:
         self.ordinals: dict[str, int] = {}
         self.warnings: list[str] = []
         self.waiting: Callable[[], Mapping[str, int]] = dict
+        self.left_over: Callable[[NodeRun], Iterable[Batch]] = lambda node: ()
         self.polled = False
         self.stash: dict[str, Any] = {}
         self.epochs = 0
@@ -164,6 +165,8 @@ class Run:
             self.delivery.lease()
             self._open()
             self._recover()
+            begun = replace(report_of(self, 0.0), status="running")
+            self.store.keep_report(begun.to_dict())  # all there is of a run that is killed
             self.events.run_started(self)
             self._driven = True
             self.engine.execute(self)
@@ -243,6 +246,8 @@ class Run:
         """
         self._care.begin_epoch(self.read)
         more = self._read_epoch(batches, push, settle)
+        if more and self.stopping is not None and self.limit is None:
+            self._read_left_over(push, settle)
         settle()
         self.epochs += 1
         self.failures.check_breaker(self.read, final=True)
@@ -339,6 +344,13 @@ class Run:
                 return True
             self.delivery.renew()
         return True
+
+    def _read_left_over(self, push: Push, settle: Settle) -> None:
+        """What an engine has read ahead of an input that cannot be read again must not get lost."""
+        for node in self.inputs:
+            if cast(Input, node.component).capability == "ephemeral" and not node.ended:
+                for batch in self.left_over(node):
+                    self._push_fresh(node, batch, push, settle)
 
     def _next(self, batches: Batches) -> tuple[str, Any]:
         self._reading = True

@@ -152,6 +152,14 @@ class Store:
         """Give the lease back; nothing happens when another run has it."""
         raise NotImplementedError
 
+    def claim(self, pipeline: str, file: str) -> None:
+        """Note which file a pipeline of that name stands in."""
+        raise NotImplementedError
+
+    def claimed(self, pipeline: str) -> str | None:
+        """The file that was noted for a pipeline."""
+        raise NotImplementedError
+
     def holder(self, pipeline: str) -> tuple[str, float] | None:
         """Who has the lease and until when; None when nobody has, or it was given back."""
         raise NotImplementedError
@@ -294,6 +302,7 @@ class MemoryStore(Store):
         self._intents: dict[str, Checkpoint] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._leases: dict[str, tuple[str, int, float]] = {}
+        self._files: dict[str, str] = {}
         self._reports: dict[str, dict[str, Any]] = {}
         self._keys: list[IndexedKey] = []
 
@@ -318,6 +327,12 @@ class MemoryStore(Store):
     def release(self, pipeline: str, generation: int) -> None:
         if self._leases.get(pipeline, ("", 0, 0.0))[1] == generation:
             self._leases[pipeline] = ("", generation, 0.0)
+
+    def claim(self, pipeline: str, file: str) -> None:
+        self._files[pipeline] = file
+
+    def claimed(self, pipeline: str) -> str | None:
+        return self._files.get(pipeline)
 
     def holder(self, pipeline: str) -> tuple[str, float] | None:
         holder, _, until = self._leases.get(pipeline, ("", 0, 0.0))

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .claims import claim
 from .errors import ConnectError, TransientError
 from .schedule import Clock, SystemClock
 from .steps import pause
@@ -58,12 +59,16 @@ def supervise(
     pauses: Callable[[str], None] = lambda sentence: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Run, Report]:
-    """Run until it ends well, or for good: the last run and its report.
+    """Run until it ends well, or for good: the last run and its report. UsageError when the state
+    is that of another pipeline of the same name.
 
     `begins` is told of each run before it starts, `pauses` of each pause, in a sentence; `stopped`
     says that somebody wants no more starts.
     """
     clock = clock or SystemClock()
+    document = pipeline.spec.document
+    if document is not None and document.path is not None:
+        claim(store, pipeline.name, document.path)
     begun = clock.monotonic()
     chance = random.Random().random
     failed = 0

@@ -66,3 +66,56 @@ def test_a_key_that_nobody_read(cli, journal):
 def test_no_runs_of_this_pipeline(cli, journal):
     (journal / "numbers.yaml").rename(journal / "others.yaml")
     assert cli("runs", "others.yaml").out == "no runs\n"
+
+
+KILLED = """
+from penstock import Batch, Input, component
+
+@component
+class Killed(Input):
+    def read(self, positions):
+        import os, signal
+        done = positions.get("killed", 0)
+        if done == 0:
+            yield Batch([{"n": 1}, {"n": 2}], "", None, 2)
+            yield Batch([{"n": 3}], "", [3], 3)
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Batch([{"n": 4}], "", [4], 4)
+"""
+
+
+def test_a_run_that_was_killed_is_shown_as_cut_off(cli, functions):
+    functions.write("deadly.py", KILLED)
+    functions.write(
+        "a.yaml",
+        """
+        epoch: {records: 2}
+        inputs: {killed: {use: "deadly:Killed"}}
+        outputs: {kept: {use: "functions:keep"}}
+        pipes: {main: [killed, kept]}
+        """,
+    )
+    assert functions.penstock("run", "a.yaml", "-q").code == -9
+    [_, line] = cli("runs", "a.yaml").out.splitlines()
+    words = line.split()
+    assert words[4:6] == ["cut", "off"]
+    assert words[-4:] == ["2", "2", "0", "0"]  # by its last checkpoint
+    assert "a: cut off in 0.00 s, run " in cli("runs", "a.yaml", "last").out
+
+    assert functions.penstock("run", "a.yaml", "-q").code == 0
+    statuses = [one["status"] for one in cli("runs", "a.yaml", "--json").json]
+    assert statuses == ["ok", "cut off"]
+
+
+def test_a_run_that_goes_on_is_shown_as_under_way(cli, journal):
+    from penstock.holder import this_process
+    from penstock.stores.sqlite import SqliteStore
+
+    store = SqliteStore(journal / ".penstock")
+    begun = {**store.reports("numbers")[0], "run_id": "3", "status": "running", "started": 9e9}
+    store.keep_report(begun)
+    store.lease("numbers", this_process(), 9e9, 9e9, lambda _: False)
+    store.close()
+    statuses = [one["status"] for one in cli("runs", "numbers.yaml", "--json").json]
+    assert statuses == ["running", "ok", "letters"]
+    assert "numbers: under way in" in cli("runs", "last").out

@@ -147,6 +147,7 @@ def test_a_signal_drains_the_run(slow, number, code, engine):
     written = 1 + len(out.splitlines())
     assert f"read {written} = written {written} + filtered 0 + dead 0" in err
     assert "interrupted" in err
+    assert "go on with: penstock run " in err
     assert "Traceback" not in err
 
 
@@ -351,3 +352,33 @@ def test_ctrl_c_drains_a_run_that_waits_for_standard_input(folder, engine):
     assert "a: interrupted in" in err
     assert "Traceback" not in err
     assert "Fatal" not in err
+
+
+def test_two_pipelines_of_one_name_do_not_share_their_state(cli, numbers):
+    import json
+
+    import yaml
+
+    document = yaml.safe_load((numbers / "numbers.yaml").read_text())
+    assert cli("run", "numbers.yaml", "-q").code == 6
+    numbers.write("numbers.json", json.dumps(document))
+    says = (
+        f"numbers.json: has the same name as {str(numbers / 'numbers.yaml')!r}, 'numbers', and "
+        "would share its state; give one of them another name (name: ...), or a folder of its own "
+        "with --state\n"
+    )
+    for command in (["run"], ["state"], ["errors"], ["runs"]):
+        done = cli(*command, "numbers.json")
+        assert done.code == 2
+        assert done.err.replace(f"{numbers.path}/numbers.json", "numbers.json") == says
+    assert cli("run", "numbers.json", "-q", "--state", "other").code == 6
+    numbers.write("numbers.json", json.dumps({**document, "name": "others"}))
+    assert cli("run", "numbers.json", "-q").code == 6
+
+
+def test_the_state_goes_with_a_file_that_is_renamed_or_moved(cli, numbers):
+    assert cli("run", "numbers.yaml", "-q").code == 6
+    (numbers / "numbers.yaml").rename(numbers / "numbers.yml")
+    assert cli("errors", "numbers.yml").code == 0
+    assert cli("run", "numbers.yml", "-q").code == 6
+    assert len(cli("runs", "numbers.yml", "--json").json) == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock import Batch, Failure, Input, Output, Transformer
+from penstock import Batch, Failure, Input, MemoryStore, Output, RecordInput, Transformer
 from penstock.build import pipeline_of
 from penstock.engines.threads import ThreadsEngine
 from penstock.plugins import Plugins
@@ -150,6 +150,69 @@ def test_a_run_is_drained_while_every_reader_is_blocked(inputs: int) -> None:
     assert out.values == [1] * inputs
     assert report.epochs == 1
     assert took < 30  # the readers are blocked for 60
+
+
+class Waiting(RecordInput):
+    """Gives some records, then waits for more; half of a batch is in its hands by then."""
+
+    batch_size = 4
+
+    def __init__(self, records: Sequence[int], capability: str) -> None:
+        self.values, self.capability = records, capability
+        self.waits, self.free = threading.Event(), threading.Event()
+
+    def records(self, skip: int) -> Iterator[int]:
+        yield from self.values[skip:]
+        self.waits.set()
+        self.free.wait(60)
+
+
+def interrupted(source: Waiting, out: Output, store: MemoryStore) -> Run:
+    """A run that is stopped while its input waits for more."""
+    pipeline = pipeline_of([[source, out]], Plugins(discover=False), engine="threads")
+    run = pipeline.start(store=store)
+
+    def stop() -> None:
+        source.waits.wait(30)
+        run.stop("interrupted")
+
+    threading.Thread(target=stop).start()
+    assert run.execute().status == "interrupted"
+    source.free.set()
+    return run
+
+
+def test_what_an_input_has_in_its_hands_is_delivered_when_it_cannot_be_read_again() -> None:
+    for count in range(12):
+        out = ListOutput()
+        run = interrupted(Waiting(range(1, count + 1), "ephemeral"), out, MemoryStore())
+        assert run.error is None
+        assert out.values == list(range(1, count + 1))
+        assert run.ordinals.get("waiting", 0) == count
+
+
+def test_what_an_input_has_in_its_hands_is_left_unread_when_it_can_be_read_again() -> None:
+    for count in range(6):
+        store, out = MemoryStore(), ListOutput()
+        interrupted(Waiting(range(1, count + 1), "replayable"), out, store)
+        first = list(out.values)
+        assert first == list(range(1, len(first) + 1))
+        again = Waiting(range(1, count + 1), "replayable")
+        again.free.set()
+        pipeline = pipeline_of([[again, out]], Plugins(discover=False), engine="threads")
+        assert pipeline.start(store=store).execute().error is None
+        assert out.values == list(range(1, count + 1))
+
+
+def test_what_waits_for_a_slow_output_is_delivered_when_it_cannot_be_read_again() -> None:
+    class Slow(ListOutput):
+        def write(self, batch: Batch) -> Sequence[Failure] | None:
+            time.sleep(0.01)
+            return super().write(batch)
+
+    out = Slow()
+    interrupted(Waiting(range(1, 42), "ephemeral"), out, MemoryStore())
+    assert out.values == list(range(1, 42))
 
 
 @pytest.mark.parametrize("option", ["queue_batches", "queue_bytes"])

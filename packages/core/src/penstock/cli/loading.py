@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..build import Pipeline, load_pipeline
+from ..claims import refuse_other
 from ..dialect import read_document, read_spec
 from ..errors import PenstockError, UsageError, nearest
 from ..options import short
@@ -118,7 +119,10 @@ def past_of(options: Any) -> Past:
     if not file.exists():
         _must_be_known(file, store)
     _must_exist(store.path.parent)
-    return Past(store, _name_in(file, options), file)
+    name = _name_in(file, options)
+    if file.exists():
+        refuse_other(store, name, file)
+    return Past(store, name, file)
 
 
 def past_arguments(parser: argparse.ArgumentParser) -> None:

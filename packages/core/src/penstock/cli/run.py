@@ -137,6 +137,8 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
             print(report.error, file=sys.stderr)
     elif not (one.display and one.display.report_shown):
         print(report.table(), file=sys.stderr)
+    if report.status == "interrupted" and received is not None and not options.quiet:
+        print(f"go on with: penstock run {_named(options)}", file=sys.stderr)
     if report.letters and not options.quiet:
         print(_where_letters_are(options, report.letters), file=sys.stderr)
     if options.verbose and one.error is not None:
@@ -152,6 +154,10 @@ def _finish(options: Any, one: Run, report: Report, received: int | None) -> int
 
 def _where_letters_are(options: Any, count: int) -> str:
     what, it = ("1 record was", "it") if count == 1 else (f"{count} records were", "them")
+    return f"{what} set aside; see {it} with: penstock errors {_named(options)}"
+
+
+def _named(options: Any) -> str:
+    """The pipeline and its state, as arguments of another command."""
     state = f" --state {quote(options.state)}" if options.state else ""
-    command = f"penstock errors {quote(str(find_file(options.pipeline)))}{state}"
-    return f"{what} set aside; see {it} with: {command}"
+    return f"{quote(str(find_file(options.pipeline)))}{state}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..holder import alive
 from ..journal import Report
 from . import common_arguments
 from .loading import Past, at_least_one, past_arguments, past_of
@@ -46,6 +49,42 @@ def run(options: Any) -> int:
         past.store.close()
 
 
+def _as_they_ended(past: Past, reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reports, those of runs that were killed with what is known of them."""
+    newest: dict[str, str] = {}
+    for one in reports:
+        newest.setdefault(one["pipeline"], one["run_id"])
+        if one["status"] != "running":
+            continue
+        name = one["pipeline"]
+        if newest[name] != one["run_id"] or not _is_under_way(past, name):
+            one["status"] = "cut off"
+        checkpoint = past.store.checkpoint(name)
+        if checkpoint is not None and checkpoint.run_id == one["run_id"]:
+            _add_counts(one, checkpoint.counts)
+    return reports
+
+
+def _is_under_way(past: Past, name: str) -> bool:
+    holder = past.store.holder(name)
+    if holder is None:
+        return False
+    lives = alive(holder[0])
+    return holder[1] > time.time() if lives is None else lives
+
+
+def _add_counts(report: dict[str, Any], counts: Mapping[str, Mapping[str, int]]) -> None:
+    """What a run had done by its last checkpoint."""
+    for node in report["nodes"]:
+        node.update({key: n for key, n in counts.get(node["name"], {}).items() if key in node})
+    nodes = Report.from_dict(report).nodes
+    balance = report["balance"]
+    balance["read"] = sum(node.handled for node in nodes if node.role == "input")
+    balance["written"] = sum(node.sent for node in nodes if node.role == "output")
+    for name in ("filtered", "added", "merged", "dead", "skipped"):
+        balance[name] = sum(getattr(node, name) for node in nodes)
+
+
 def _sort_out(options: Any) -> None:
     """`penstock runs last` names a run, not a pipeline."""
     given = options.pipeline
@@ -54,7 +93,7 @@ def _sort_out(options: Any) -> None:
 
 
 def _list(past: Past, options: Any) -> int:
-    reports = past.store.reports(past.name, min(options.limit, _ALL))
+    reports = _as_they_ended(past, past.store.reports(past.name, min(options.limit, _ALL)))
     if options.json:
         print_json(reports)
         return 0
@@ -90,7 +129,7 @@ def _list(past: Past, options: Any) -> int:
 
 
 def _one(past: Past, options: Any) -> int:
-    reports = past.store.reports(past.name, _ALL)
+    reports = _as_they_ended(past, past.store.reports(past.name, _ALL))
     found = [one for one in reports if one["run_id"].startswith(options.run)]
     if options.run == "last":
         found = reports[:1]

@@ -45,6 +45,7 @@ class ThreadsEngine:
     def execute(self, run: Run) -> None:
         threads = _Threads(run, self.queue_batches, self.queue_bytes)
         run.waiting = threads.waiting
+        run.left_over = threads.left_over
         run.polled = True
         threads.start()
         try:
@@ -141,6 +142,25 @@ class _Threads:
                     yield node.name, taken
             if quiet and waiting:
                 yield "", None
+
+    def left_over(self, node: NodeRun) -> Iterator[Batch]:
+        """What an input's thread has read and nobody has taken, in the order it was read. Twice:
+        it may just have had a batch in hand, with no room for it."""
+        component: Any = node.component
+        for wait in (0.05, 0.0):
+            with self.lock:
+                waiting = self.queues[node.name].waiting
+                taken = [batch for batch, _ in waiting if batch is not ENDED and batch is not None]
+                waiting.clear()
+                self.queues[node.name].size = 0
+                # With the lock held, so that what is in hand cannot come between these.
+                partial = component.partial()
+                self.queues[node.name].changed.notify_all()
+            yield from taken
+            if partial is not None:
+                yield partial
+                return
+            self.run.clock.sleep(wait)
 
     def push(self, node: NodeRun, batch: Batch) -> None:
         """Put a batch before a node; waits while its queue is full."""

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS leases (
     until REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (
     pipeline TEXT PRIMARY KEY, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (pipeline TEXT PRIMARY KEY, file TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS history (
     pipeline TEXT NOT NULL, epoch INTEGER NOT NULL, checkpoint TEXT NOT NULL,
     PRIMARY KEY (pipeline, epoch));
@@ -210,6 +211,14 @@ class SqliteStore(Store):
                 "UPDATE leases SET holder = '' WHERE pipeline = ? AND generation = ?",
                 (pipeline, generation),
             )
+
+    def claim(self, pipeline: str, file: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (pipeline, file))
+
+    def claimed(self, pipeline: str) -> str | None:
+        rows = self._rows("SELECT file FROM files WHERE pipeline = ?", (pipeline,))
+        return rows[0][0] if rows else None
 
     def holder(self, pipeline: str) -> tuple[str, float] | None:
         rows = self._rows(
