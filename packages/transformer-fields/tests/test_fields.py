@@ -259,7 +259,25 @@ WRONG = [
 def test_wrong_options_are_refused_with_a_sentence(options, sentence):
     with pytest.raises(ConfigError) as caught:
         Fields(**options)
-    assert str(caught.value).startswith(f"Fields: {sentence}")
+    dot = ": " if sentence.startswith("select and drop") else "."
+    assert str(caught.value).startswith(f"Fields{dot}{sentence}")
+
+
+def test_everything_that_is_wrong_is_said_at_once_each_at_its_place():
+    with pytest.raises(ConfigError) as caught:
+        Fields(
+            rename={"a": "x", "b": "x"},
+            set={"good": "a + 1", "total": "len2(x)", "more": "1 +"},
+            where="a.b",
+            cast={"a": {"use": "int", "format": "%d"}},
+        )
+    assert {problem.path for problem in caught.value.problems} == {
+        "Fields.rename.b",
+        "Fields.set.total",
+        "Fields.set.more",
+        "Fields.where",
+        "Fields.cast.a.format",
+    }
 
 
 def test_an_unknown_cast_is_refused_with_the_nearest_name():

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock_expressions import Pattern, Reader, bounded_pattern, compile_expression, reader
+from penstock import ConfigError, Problem
+from penstock_expressions import (
+    Expression,
+    Pattern,
+    Reader,
+    bounded_pattern,
+    compile_expression,
+    reader,
+)
 
 from .layout import Plan
 
@@ -15,33 +24,62 @@ if TYPE_CHECKING:
 
 __all__ = ["make_plan"]
 
+Made = TypeVar("Made")
+
 
 def make_plan(fields: Fields) -> Plan:
-    """Compile everything that the options contain; ValueError for the first that is wrong."""
+    """Compile everything that the options contain; ConfigError for all that is wrong with them."""
+    wrong: list[Problem] = []
     if fields.select and fields.drop:
-        raise ValueError("select and drop cannot be used together; give one of them")
-    _check_rename(fields.rename)
-    nest = {name: _members(name, members) for name, members in fields.nest.items()}
-    _check_nest(nest)
+        wrong.append(Problem("select and drop cannot be used together; give one of them"))
+    with _noting(wrong, "rename"):
+        _check_rename(fields.rename)
+    nest = _each(wrong, "nest", fields.nest, _members)
+    with _noting(wrong, "nest"):
+        _check_nest(nest)
     for where in ("select", "drop", "unnest"):
-        _check_twice(where, getattr(fields, where))
-    return Plan(
+        with _noting(wrong, where):
+            _check_twice(where, getattr(fields, where))
+    condition = {} if fields.where is None else {"where": fields.where}
+    made = Plan(
         rename=fields.rename,
         default=fields.default,
-        substitute={name: _rules(name, rules) for name, rules in fields.substitute.items()},
-        cast={name: _reader(name, cast) for name, cast in fields.cast.items()},
+        substitute=_each(wrong, "substitute", fields.substitute, _rules),
+        cast=_each(wrong, "cast", fields.cast, _reader),
         constants=fields.constants,
-        computed=[
-            (name, compile_expression(text, where=f"set.{name}"))
-            for name, text in fields.set.items()
-        ],
-        where=None if fields.where is None else compile_expression(fields.where, where="where"),
+        computed=list(_each(wrong, "set", fields.set, _computed).items()),
+        where=_each(wrong, "", condition, _condition).get("where"),
         nest=nest,
         select=fields.select,
         drop=fields.drop,
         lenient=fields.missing == "ignore",
         nulls=tuple(fields.nulls),
     )
+    if wrong:
+        raise ConfigError(wrong)
+    return made
+
+
+def _each(
+    wrong: list[Problem], option: str, given: Mapping[str, Any], make: Callable[[str, Any], Made]
+) -> dict[str, Made]:
+    """What each value of an option becomes; those that are wrong are noted and left out."""
+    found = {}
+    for name, value in given.items():
+        with _noting(wrong, f"{option}.{name}" if option else name):
+            found[name] = make(name, value)
+    return found
+
+
+@contextmanager
+def _noting(wrong: list[Problem], path: str) -> Iterator[None]:
+    """Note a ValueError as a problem; its text may begin with a place that is more exact."""
+    try:
+        yield
+    except ValueError as error:
+        place, colon, what = str(error).partition(": ")
+        inside = bool(colon) and (place == path or place.startswith(f"{path}."))
+        wrong.append(Problem(what, place) if inside else Problem(str(error), path))
 
 
 def _check_rename(rename: Mapping[str, str]) -> None:
@@ -93,3 +131,11 @@ def _reader(name: str, cast: Any) -> tuple[str, Reader]:
         return cast.use, reader(cast.use, cast.format)
     except ValueError as error:
         raise ValueError(f"cast.{name}.format: {error}") from None
+
+
+def _computed(name: str, text: str) -> Expression:
+    return compile_expression(text, where=f"set.{name}")
+
+
+def _condition(name: str, text: str) -> Expression:
+    return compile_expression(text, where=name)
