@@ -146,6 +146,18 @@ def test_missing_columns_may_be_empty(path: Path) -> None:
             {"a": 3, "b": {(1, 2): 3}},
             "column 'b' has no text in JSON: keys must be str, int, float, bool or None, not tuple",
         ),
+        *(
+            (
+                {"a": one, "b": other},
+                "column 'a' holds a number with more digits than can be written; make it text",
+            )
+            for one in (10**5000, type("Own", (int,), {})(10**5000))
+            for other in (1, True)  # which is written by csv.writer, and which is not
+        ),
+        (
+            {"a": 3, "b": [10**5000]},
+            "column 'b' has no text in JSON: exceeds the limit",
+        ),
         (
             {"a": 3, "b": "\ud800"},
             "'\\ud800' cannot be written in utf-8; replace it, or set encoding: utf-8",

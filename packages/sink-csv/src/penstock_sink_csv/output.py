@@ -24,7 +24,7 @@ from penstock_files.reading import open_binary
 from penstock_files.writing import FileWriter, delivery_of
 
 from .rows import Made, Table, columns_of
-from .values import escape_formula
+from .values import escape_formula, written
 
 __all__ = ["CsvOutput"]
 
@@ -146,8 +146,8 @@ class CsvOutput(Output):
         made = self._table.rows(batch)
         try:
             text = self._encoder.encode(self._text(made.rows))
-        except UnicodeEncodeError:
-            made = self._encodable(made, batch)
+        except ValueError:
+            made = self._writable(made, batch)
             text = self._encoder.encode(self._text(made.rows))
         self._writer.write(text)
         return made.failures
@@ -249,19 +249,31 @@ class CsvOutput(Output):
             made = "".join([line[:-2] + end for line in lines])
         return made
 
-    def _encodable(self, made: Made, batch: Batch) -> Made:
+    def _writable(self, made: Made, batch: Batch) -> Made:
+        """The rows that can be written; the records of all others fail."""
         rows, indices, failures = [], [], list(made.failures)
         for row, index in zip(made.rows, made.indices):
-            try:
-                self._text([row]).encode(self.encoding)
-            except UnicodeEncodeError as error:
-                what = f"{error.object[error.start]!r} cannot be written in {self.encoding}"
-                objection = RecordError(f"{what}; replace it, or set encoding: utf-8")
-                failures.append(Failure(batch.records[index], batch.ordinals[index], objection))
-            else:
+            objection = self._objection(row)
+            if objection is None:
                 rows.append(row)
                 indices.append(index)
+            else:
+                failures.append(Failure(batch.records[index], batch.ordinals[index], objection))
         return Made(rows, indices, failures)
+
+    def _objection(self, row: Sequence[Any]) -> RecordError | None:
+        assert self._table is not None
+        for name, value in zip(self._table.columns, row):
+            try:
+                written(value)
+            except RecordError as error:
+                return RecordError(f"column {name!r} {error}")
+        try:
+            self._text([row]).encode(self.encoding)
+        except UnicodeEncodeError as error:
+            what = f"{error.object[error.start]!r} cannot be written in {self.encoding}"
+            return RecordError(f"{what}; replace it, or set encoding: utf-8")
+        return None
 
 
 class _Lines(list[str]):

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from penstock import RecordError
 
-__all__ = ["PLAIN", "escape_formula", "to_text"]
+__all__ = ["PLAIN", "escape_formula", "to_text", "written"]
 
 PLAIN = frozenset({str, int, float, Decimal, date, UUID})
 """Types whose text is `str(value)`, which is what `csv.writer` writes by itself."""
@@ -64,6 +64,15 @@ def _json(value: Any) -> str:
         ) from None
 
 
+def written(value: Any) -> str:
+    """`str(value)`; RecordError for a whole number with more digits than Python writes."""
+    try:
+        return str(value)
+    except ValueError:
+        what = "holds a number with more digits than can be written"
+        raise RecordError(f"{what}; make it text before, or smaller") from None
+
+
 def _bool(value: bool) -> str:
     return "true" if value else "false"
 
@@ -87,7 +96,7 @@ def _form_of(value: Any) -> Callable[[Any], Any] | None:
     if isinstance(value, (Mapping, list, tuple)) or _is_dataclass(value):
         return _json
     if isinstance(value, (str, int, float, Decimal, PurePath)):
-        return str
+        return written
     return None
 
 
