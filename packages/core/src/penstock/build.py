@@ -18,6 +18,7 @@ from .errors import ConfigError, PluginError, Problem, UsageError, nearest
 from .graph import Graph, Node, plan
 from .journal import Report
 from .made import Instance, Made, Stream, file_of, hash_of
+from .native import set_reserved
 from .options import read_options, short
 from .plugins import Plugins, load
 from .reparse import plan_of
@@ -521,4 +522,6 @@ def _override(spec: PipelineSpec, text: str) -> None:
             parsed = json.loads(value)
         except ValueError as error:
             raise UsageError(f"--set {text!r}: not JSON: {error}") from None
-    found.options[key] = parsed
+    document = found.document or spec.document
+    if document is None or not set_reserved(found, key, parsed, document):
+        found.options[key] = parsed

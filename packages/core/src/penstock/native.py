@@ -23,6 +23,7 @@ __all__ = [
     "RetryOptions",
     "read_component",
     "reserved_keys",
+    "set_reserved",
 ]
 
 SECTIONS = (
@@ -114,6 +115,27 @@ def read_component(
     made = _Reader(document).component(role, name, path, entry)
     made.document = document
     return made
+
+
+def set_reserved(component: ComponentSpec, key: str, value: Any, document: Document) -> bool:
+    """Let a reserved key have this value, as if the file said so; False if it is none of those that
+    this component may have."""
+    if key not in RESERVED and not (component.role == "input" and key in _OF_INPUTS):
+        return False
+    if key in ("use", "description"):
+        setattr(component, key, value)
+        return True
+    reader = _Reader(document)
+    values, problems = read_options(ReservedOptions, {"use": component.use, key: value})
+    for problem in problems:
+        reader.wrong(problem.what, *component.path, *problem.path.split("."), hint=problem.hint)
+    read = reader.settings(component.role, component.path, values)
+    changed = ["retry", "retry_delay"] if key == "retry" else [key]
+    if read.on_error != values.get("on_error", read.on_error):  # the old spelling of `retry: 3`
+        changed.append("retry")
+    for name in changed:
+        setattr(component.settings, name, getattr(read, name))
+    return True
 
 
 class _Reader:

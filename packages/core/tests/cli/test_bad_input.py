@@ -321,6 +321,12 @@ def test_a_folder_in_place_of_a_file(folder):
         ("zzz.upto=3", 2, "--set 'zzz.upto=3': no component named 'zzz'"),
         ("numbers.upto=[1", 2, "--set 'numbers.upto=[1': not JSON: "),
         ("numbers.upto=[1]", 3, "a.yaml:3:3: inputs.numbers.upto: must be a whole number, got [1]"),
+        (
+            "numbers.on_error=drop",
+            3,
+            "a.yaml:3:3: inputs.numbers.on_error: must be 'collect', 'skip'",
+        ),
+        ("numbers.retry=-1", 3, "a.yaml:3:3: inputs.numbers.retry: must not be negative, got -1"),
         ("engine.lanes=3", 3, "a.yaml:2:1: engine.lanes: no such option"),
     ],
 )

@@ -51,6 +51,21 @@ def test_a_run_without_dead_letters_ends_with_0(numbers):
     assert numbers.penstock("run", "numbers.yaml", "--set", "count.upto=2").code == 0
 
 
+def test_a_setting_may_be_of_a_key_that_every_component_has(cli, numbers):
+    assert cli("run", "numbers.yaml", "-q").code == 6
+    assert cli("run", "numbers.yaml", "--set", "allowed.on_error=skip", "-q").code == 0
+    assert cli("run", "numbers.yaml", "--set", "allowed.on_error=stop", "-q").code == 1
+    assert cli("run", "numbers.yaml", "--set", "allowed.retry=2", "-q").code == 6
+    assert cli("errors", "numbers.yaml", "--json").json[0]["attempts"] > 2
+    assert cli("run", "numbers.yaml", "--set", "allowed.use=functions:double", "-q").code == 0
+    assert cli("run", "numbers.yaml", "--set", "allowed.description=none", "-q").code == 6
+
+
+def test_the_key_of_an_input_may_be_set(cli, numbers):
+    assert cli("run", "numbers.yaml", "--set", "count.key=m", "-q").code == 6
+    assert cli("runs", "numbers.yaml", "--key", "2").out.startswith("no record with the key")
+
+
 def test_quiet_shows_nothing_but_the_data(cli, numbers):
     done = cli("run", "numbers.yaml", "--quiet")
     assert (done.code, done.err) == (6, "")
