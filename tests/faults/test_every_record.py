@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from faults.killing import Launcher
 
-ROWS = 1100  # more than four batches
+ROWS = 530  # more than two batches
 RECORDS = [{"n": str(n), "text": "x" * (n % 50)} for n in range(1, ROWS + 1)]
 PACKED = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
