@@ -197,3 +197,30 @@ def test_yaml_toml_and_json_say_the_same(shop):
     done = shop.penstock("test")
     assert (done.code, done.err) == (0, "")
     assert "5 tests: 5 passed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("{node: store, times: 0}", "times: must be at least 1, got 0"),
+        (
+            "{node: store, at: soon}",
+            "at: must be the number of a record, 'open' or 'finish', got 'soon'",
+        ),
+        ("{at: 1}", "node: is required; give where it strikes"),
+        ("{node: stoer}", "node: no node named 'stoer'; did you mean 'store'?"),
+    ],
+)
+def test_a_fault_that_means_nothing(told, fault, problem):
+    [line] = told(f"tests: {{a: {{feed: {{orders: []}}, fail: {fault}}}}}")
+    assert line.endswith(f": tests.a.fail.{problem}")
+
+
+def test_a_mistake_in_the_pipes_is_that_of_the_pipeline(shop):
+    around = GOOD.replace("[orders, tidy, store]", "[orders, tidy, tidy, store]")
+    shop.write("orders.yaml", around)
+    shop.write("orders.test.yaml", "tests: {a: {feed: {orders: []}}}")
+    done = shop.penstock("test")
+    assert done.code == 3
+    assert done.err.startswith("orders.yaml:5:")
+    assert "tests.a" not in done.err

@@ -111,6 +111,15 @@ def test_records_are_the_same_in_any_order_although_written_differently():
             [{"a": datetime(2026, 11, 20)}],
             ['record 1, a: expected "2026-11-20", got 2026-11-20 00:00:00'],
         ),
+        (
+            [1, 2, 9, 3],
+            [5, 1, 2, 3, 4],
+            [
+                "record 1: got and not expected: 5",
+                "record 3: expected and missing: 9",
+                "record 5: got and not expected: 4",
+            ],
+        ),
         ([], [1, 2], ["record 1: got and not expected: 1", "record 2: got and not expected: 2"]),
         (
             [{"i": 1}, {"i": 2}, {"i": 3}, {"i": 4}],

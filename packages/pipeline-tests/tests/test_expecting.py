@@ -46,6 +46,7 @@ def test_records_that_are_among_others(told):
     assert store() == []
     assert store({"id": 3, "amount": 1.0}) == ["store, record 2, amount: expected 1.0, got 2.0"]
     assert store({"id": 3}, {"id": 3}) == ['store, record: expected and missing: {"id": 3}']
+    assert store(5) == ["store, record: expected and missing: 5"]
     assert store({"id": 5}) == ['store, record: expected and missing: {"id": 5}']
 
 

@@ -207,6 +207,39 @@ def test_what_cannot_be_recorded(shop, use, message):
     assert (done.code, done.err) == (1, message)
 
 
+def test_what_the_redacted_sample_comes_to_may_be_a_failure(recorded):
+    """The amounts are no numbers any more, and the pipeline stops at the first."""
+    stops = PIPELINE.replace("use: fields,", "use: fields, on_error: stop,")
+    recorded.write("orders.yaml", stops)
+    recorded.write("orders.csv", "id,amount,day\n1,1.5,2026-11-20\n")
+    done = recorded.penstock("test", "--record", "orders.yaml", "--redact", "amount")
+    assert done.code == 0, done.err
+    assert "status: failed" in (recorded.path / "orders.test.yaml").read_text()
+    assert recorded.penstock("test").code == 0
+
+
+def test_plugins_that_are_given_take_part(recorded):
+    recorded.write("louder.py", LOUDER)
+    (recorded.path / "louder.py").chmod(0o600)
+    recorded.write("orders.yaml", PIPELINE.replace('"shop:store"', "loud"))
+    given = ["--plugin", "louder.py"]
+    assert recorded.penstock("test", "--record", "orders.yaml", *given).code == 0
+    assert recorded.penstock("test", *given).code == 0
+
+
+LOUDER = """
+from penstock import Output, hookimpl
+
+class Loud(Output):
+    def write(self, batch):
+        raise RuntimeError("written")
+
+@hookimpl
+def penstock_outputs():
+    return {"loud": Loud}
+"""
+
+
 def test_rows_that_cannot_be_read_are_left_out_and_counted(recorded):
     recorded.write("orders.csv", "id,amount,day\n1,1,2026-11-20\n2,1\n")
     done = recorded.penstock("test", "--record", "orders.yaml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from penstock.cli.showing import shown
@@ -43,10 +43,7 @@ def same(expected: Any, got: Any) -> bool:
 def _same_number(expected: str | float, got: Decimal) -> bool:
     if isinstance(expected, str):  # as a file would show it: 1.5 and 1.50 differ
         return expected == str(got)
-    try:
-        return Decimal(str(expected)) == got
-    except InvalidOperation:
-        return False
+    return Decimal(str(expected)) == got
 
 
 def _iso(value: Any) -> str | None:
