@@ -346,6 +346,20 @@ def test_a_component_may_be_declared_in_another_file(folder: Path) -> None:
     assert str(raised.value) == f"{where}: must be a whole number, got 'many'"
 
 
+def test_so_may_one_of_a_broker(folder: Path) -> None:
+    (folder / "pipeline.yaml").write_text('inputs: {a: "shop:rows"}\npipes: {m: [a]}\n')
+    (folder / "more.yaml").write_text("inputs:\n  a: {use: stream, broker: bus, stream: s}\n")
+    plugins = Plugins(discover=False)
+    spec = read_spec(read_document(folder / "pipeline.yaml", plugins), plugins)
+    more = read_document(folder / "more.yaml", plugins)
+    path = ("inputs", "a")
+    spec.components["a"] = read_component(more, "input", "a", path, more.data["inputs"]["a"])
+    with pytest.raises(
+        ConfigError, match=r"more.yaml:2:20: inputs.a.broker: no broker named 'bus'"
+    ):
+        build(spec, plugins)
+
+
 def test_variables_can_be_given_instead_of_those_around_us(folder: Path) -> None:
     (folder / "pipeline.yaml").write_text('name: "${SHOP}"\n')
     document = read_document(folder / "pipeline.yaml", Plugins(discover=False), {"SHOP": "north"})

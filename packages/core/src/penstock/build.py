@@ -353,6 +353,7 @@ class _Builder:
                 f"no broker named {short(name)}",
                 [*component.path, "broker"],
                 f"did you mean {near!r}?" if near else "declare it under brokers",
+                component.document,
             )
             return None
         provided = self.plugins.find("broker", broker_spec.use)
@@ -360,7 +361,8 @@ class _Builder:
         if broker is None:
             return None
         if "stream" not in options:
-            self.wrong("is required", [*component.path, "stream"], "name the stream")
+            path = [*component.path, "stream"]
+            self.wrong("is required", path, "name the stream", component.document)
             return None
         declared = cast(Broker, broker.component()).stream_class(component.role)
         if declared is not None:
