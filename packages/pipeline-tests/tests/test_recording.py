@@ -164,6 +164,39 @@ def test_secret_options_never_appear(shop):
     assert shop.penstock("test").code == 0
 
 
+def test_secrets_of_a_broker_do_not_either(shop):
+    shop.write("plugins.py", BUS)
+    (shop.path / "plugins.py").chmod(0o600)
+    shop.write(
+        "a.yaml",
+        """
+        brokers: {bus: {use: bus, password: hunter22}}
+        inputs: {login: {use: stream, broker: bus, stream: logins}}
+        pipes: {a: [login]}
+        """,
+    )
+    assert shop.penstock("test", "--record", "a.yaml").code == 0
+    assert "hunter22" not in (shop.path / "a.test.yaml").read_text()
+    assert shop.penstock("test").code == 0
+
+
+BUS = """
+from penstock import Broker, component, hookimpl, option
+from penstock.testing import ListInput
+
+@component
+class Bus(Broker):
+    password: str = option(help="The password.", secret=True)
+
+    def input(self, stream, *, group=None, codec=None):
+        return ListInput(values=[{"url": f"bus://{self.password}@{stream}"}])
+
+@hookimpl
+def penstock_brokers():
+    return {"bus": Bus}
+"""
+
+
 def test_nothing_is_written_when_results_hold_a_secret(shop):
     shop.write("secretive.py", SECRETIVE)
     shop.write(

@@ -14,10 +14,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from penstock import Batch, Plugins, RunError, UsageError, hookimpl, load_pipeline
+from penstock import Batch, Pipeline, Plugins, RunError, UsageError, hookimpl, load_pipeline
 from penstock.cli.loading import find_file, plugins_of
 from penstock.dialect import fill_in, parse
 from penstock.graph import Graph
+from penstock.made import Stream
 from penstock.nodes import NodeRun
 from penstock.options import secrets_of
 from penstock.store import decode_record, encode_record
@@ -56,7 +57,7 @@ def record(options: Any) -> int:
     plugins = plugins_of(options)
     pipeline = load_pipeline(path, plugins)
     graph = pipeline.graph()
-    secrets = {one for node in graph.nodes.values() for one in secrets_of(node.component)}
+    secrets = _secrets(pipeline)
     sample = _Sample()
     run = watch(pipeline, _limited(graph, options.records), sample)
     run.execute()
@@ -71,6 +72,13 @@ def record(options: Any) -> int:
     _write(target, text)
     _say(target, fed, redactor, sample.unread)
     return 0
+
+
+def _secrets(pipeline: Pipeline) -> set[str]:
+    """The secrets of every component, and of the brokers behind them."""
+    made = [*pipeline.made.values()]
+    made += [one.broker for one in made if isinstance(one, Stream) and one.broker is not None]
+    return {secret for one in made for secret in secrets_of(one.component())}
 
 
 def _target(path: Path, given: str | None) -> Path:
