@@ -141,6 +141,28 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def compat(session: nox.Session) -> None:
+    """Packages with the lowest versions that they declare, and the newest, on each Python: minutes.
+
+    `nox -s compat -- input-csv --with lowest`; adds to what docs/reference/compatibility.md says.
+    """
+    install(session, *PACKAGES)
+    session.run("python", "tests/tools/compat.py", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """A new version of one package: `nox -s release -- input-csv minor`."""
+    if not session.posargs:
+        session.error("which package, and major, minor or patch? nox -s release -- input-csv minor")
+    install(session, *PACKAGES)
+    for package in PACKAGES:
+        if package == session.posargs[0] and (more := requirements(package)):
+            session.install("--no-build-isolation", *more)
+    session.run("python", "tests/tools/release.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks beside their yardsticks; adds to benchmarks/RESULTS.md."""
     install(session, *PACKAGES)

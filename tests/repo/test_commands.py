@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-SESSIONS = {"lint", "types", "tests", "integration", "install", "docs", "bench", "build", "faults"}
+SESSIONS = {
+    "lint",
+    "types",
+    "tests",
+    "integration",
+    "install",
+    "docs",
+    "bench",
+    "build",
+    "faults",
+    "compat",
+    "release",
+}
 
 
 def test_the_readme_opens_with_the_two_commands(repo):

@@ -1,0 +1,75 @@
+"""What `nox -s compat` tries, and what it keeps; the trials themselves take minutes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import compat
+import pytest
+from packaging.requirements import Requirement
+from repository import CORE
+
+
+def test_the_lowest_versions_are_those_that_are_declared(package):
+    names = compat.lowest(package)
+    extras = package.project.get("optional-dependencies", {}).values()
+    for need in [*package.project["dependencies"], *(need for one in extras for need in one)]:
+        requirement = Requirement(need)
+        if requirement.name.split("-")[0] != "penstock":
+            assert requirement.specifier.contains(names[requirement.name]), "needs a lowest version"
+
+
+def test_the_lowest_are_tried_on_the_oldest_python_and_the_newest_on_each():
+    here = {"3.10": "a", "3.12": "b"}
+    assert [*compat.plan(here, None)] == [
+        ("lowest", "3.10"),
+        ("newest", "3.10"),
+        ("newest", "3.12"),
+    ]
+    assert [*compat.plan(here, "lowest")] == [("lowest", "3.10")]
+
+
+def test_what_a_package_needs_of_ours_comes_with_it():
+    by_folder = {package.folder: package for package in compat.PACKAGES}
+    needed = [one.folder for one in compat.siblings(by_folder["sink-sql"])]
+    assert {"core", "sql", "sink-sql", "input-csv", "files"} <= set(needed)
+    assert compat.siblings(CORE)[0] == CORE
+
+
+def test_what_was_tried_with_other_needs_is_forgotten(tmp_path, monkeypatch):
+    results = tmp_path / "results.json"
+    monkeypatch.setattr(compat, "RESULTS", results)
+    trial = compat.Trial(CORE, "lowest", "3.10", "python", tmp_path)
+    results.write_text(json.dumps({"penstock": {"declares": {"x": "1"}, "newest": {"3.13": {}}}}))
+    compat.record(trial, {"pluggy": "1.5.0"})
+    declared = compat.lowest(CORE)
+    assert json.loads(results.read_text()) == {
+        "penstock": {"declares": declared, "lowest": {"3.10": {"pluggy": "1.5.0"}}}
+    }
+
+
+def test_the_page_reads_the_same_bounds(package):
+    page = importlib.import_module("generated.compatibility")
+    assert page._lowest(package.path / "pyproject.toml") == compat.lowest(package)
+
+
+def test_a_python_that_is_not_here_is_named():
+    with pytest.raises(SystemExit, match=r"python 2\.7: is not here; there are"):
+        compat.main(["--python", "2.7"])
+
+
+def test_a_trial_that_fails_is_told_and_not_kept(tmp_path, monkeypatch, capsys):
+    import subprocess
+
+    def fail(self, wheels):
+        raise subprocess.CalledProcessError(1, "pip", stderr="no such version")
+
+    monkeypatch.setattr(compat.Trial, "install", fail)
+    monkeypatch.setattr(compat, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(compat, "build", lambda folder: {})
+    assert compat.main(["core", "--with", "lowest"]) == 1
+    printed = capsys.readouterr().out
+    assert "cannot be installed:\nno such version" in printed
+    assert "failed: core with the lowest versions on" in printed
+    assert not (tmp_path / "results.json").exists()
