@@ -53,6 +53,20 @@ def test_a_new_plugin_is_built_installed_and_does_what_its_readme_says(author, t
     assert "\n".join(page.problems()) == ""
 
 
+def test_a_new_pipeline_is_checked_tested_and_run(wheels, new_environment, tmp_path):
+    """Every command of its README ends well, with a function at one end and with files at both."""
+    operator = new_environment("operator")
+    folders = ("core", "files", "pipeline-tests", "input-csv", "sink-json")
+    operator.install(*[wheels[folder] for folder in folders])
+    for name, ends in {"functions": (), "files": ("--from", "csv", "--to", "json")}.items():
+        done = operator.run("penstock", "new", "pipeline", f"{name}/orders", *ends, cwd=tmp_path)
+        assert (done.returncode, "filled in" in done.stderr) == (0, False)
+        page = Page(tmp_path / name / "README.md", tmp_path / name, Author(operator))
+        assert "\n".join(page.problems()) == ""
+        done = operator.run("penstock", "test", "orders.yaml", cwd=tmp_path / name)
+        assert (done.returncode, "1 passed" in done.stdout) == (0, True)
+
+
 def test_what_the_author_breaks_is_noticed(author, tmp_path):
     """The README's commands fail for a plugin that does something else than it says."""
     author.run("penstock", "new", "plugin", "broken", "--role", "input", cwd=tmp_path)

@@ -63,6 +63,25 @@ def test_a_bad_pipeline_is_refused_with_its_line(tmp_path):
     assert "did you mean 'records'?" in done.stderr
 
 
+CASE = """
+pipeline: penstock.yaml
+tests:
+  a record arrives:
+    feed: {records: [{id: 2}]}
+    expect: {records: {records: [{id: 2}]}}
+"""
+
+
+def test_the_tests_of_a_pipeline_are_run(tmp_path):
+    (tmp_path / "penstock.yaml").write_text(GOOD)
+    (tmp_path / "arrives.test.yaml").write_text(CASE)
+    assert run(HOOKS["penstock-test"], tmp_path).returncode == 0
+    (tmp_path / "fails.test.yaml").write_text(CASE.replace("[{id: 2}]}}", "[{id: 3}]}}"))
+    done = run(HOOKS["penstock-test"], tmp_path)
+    assert done.returncode == 7
+    assert "2 tests: 1 passed, 1 failed" in done.stdout
+
+
 @pytest.mark.parametrize(
     "name", ["values.yaml", "pipeline.txt", "orders.test.yaml", "pipelines.yaml"]
 )

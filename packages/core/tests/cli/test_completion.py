@@ -31,6 +31,8 @@ class Forecast:
     def arguments(parser):
         parser.add_argument("day", choices=["today", "tomorrow"])
         parser.add_argument("--certified", metavar="DIST")
+        parser.add_argument("--from", metavar="PIPELINE")
+        parser.add_argument("paths", nargs="*")
 
     @staticmethod
     def run(options):
@@ -59,16 +61,14 @@ def offered(cli, tides):
 
 def test_every_command_is_offered_with_what_it_does(cli, tides):
     lines = cli("completion", "--candidates", "").out.splitlines()
-    assert lines == [
-        *(f"{name}\t{about}" for name, about in COMMANDS.items()),
-        "forecast\tcomes with acme-tides",
-    ]
+    kernel, others = lines[: len(COMMANDS)], lines[len(COMMANDS) :]
+    assert kernel == [f"{name}\t{about}" for name, about in COMMANDS.items()]
+    assert "forecast\tcomes with acme-tides" in others
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], [*COMMANDS, "forecast"]),
         (["ru"], ["run", "runs"]),
         (["fore"], ["forecast"]),
         (["-"], ["--help", "--version"]),
@@ -89,12 +89,19 @@ def test_every_command_is_offered_with_what_it_does(cli, tides):
         (["forecast", "to"], ["today", "tomorrow"]),
         (["forecast", "--certified", "acme"], ["acme-tides"]),
         (["schema", "-o", ""], [":files"]),
+        (["state", "orders.yaml", "export", ""], [":files"]),
+        (["forecast", "--from", ""], [":files"]),
+        (["forecast", "today", "a.yaml", ""], [":files"]),
         (["new", "plugin", ""], []),
         (["list", "inputs", ""], []),
     ],
 )
 def test_what_is_offered(offered, words, expected):
     assert offered(*words) == expected
+
+
+def test_without_a_word_commands_are_offered(offered):
+    assert offered() == offered("")
 
 
 def test_every_file_is_offered_where_one_is_asked_for(offered):

@@ -120,7 +120,7 @@ def _values(action: argparse.Action) -> Iterable[Candidate]:
         return [(str(choice), "") for choice in action.choices]
     if action.metavar == "FOLDER":
         return [(FOLDERS, "")]
-    if action.metavar == "FILE" or action.dest == "pipeline":
+    if action.metavar in ("FILE", "PIPELINE") or action.dest in ("pipeline", "file", "paths"):
         return [(FILES, "")]
     if action.dest == "kind":
         return [(plural(kind), "") for kind in PROVIDERS]
