@@ -651,3 +651,13 @@ def test_whole_files_are_arrays(tmp_path):
     report = penstock.run(pipeline(tmp_path, broker=", format: array"))
     assert report.balance.written == 2
     assert json.loads((tmp_path / "streams" / "out.json").read_text()) == [{"n": 1}, {"n": 2}]
+
+
+def test_a_line_without_a_record_is_set_aside(tmp_path):
+    broker = FileBroker(path=tmp_path)
+    write(broker, [{"n": 0}])
+    one = opened(broker.input("clicks", until="end"))
+    batch = one._batch([b'{"n": 1}\n', b"\n"], b'{"n": 1}\n\n', 1)
+    one.close()
+    assert list(batch.records) == [{"n": 1}]
+    assert [(one.ordinal, str(one.error)) for one in batch.failures] == [(2, "the line is empty")]

@@ -495,6 +495,18 @@ def test_an_inspector_that_works_on_batches_is_watched(start: EngineRun) -> None
     assert "Batchwise changed a record" in report.error
 
 
+def test_an_inspector_that_adds_records_is_found_out(start: EngineRun) -> None:
+    class Adds(Inspector):
+        def process(self, batch: Batch) -> Iterable[Batch]:
+            yield Batch([*batch.records, *batch.records], batch.source)
+
+    report = start(ListInput(values=[1]), Adds(), ListOutput()).execute()
+
+    assert report.status == "failed"
+    assert report.error is not None
+    assert "an inspector cannot add records; make it a transformer" in report.error
+
+
 def test_observations_of_inspectors_are_in_the_report(start: EngineRun) -> None:
     class Sees(Inspector):
         def inspect(self, record: Any) -> None:

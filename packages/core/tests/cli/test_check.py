@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 PIPELINE = """
@@ -232,3 +234,27 @@ def test_several_files_as_json(cli, three):
     assert wrong["error"]["exit_code"] == done.code == 3
     assert len(wrong["error"]["problems"]) == 2
     assert (right["pipeline"], len(right["nodes"])) == ("a", 5)
+
+
+# ---- what is no pipeline and no plugin ----------------------------------------------------------
+
+
+def test_a_file_that_says_nothing_about_a_pipeline(cli, folder):
+    folder.write("other.yaml", "services: {web: {image: nginx}}\n")
+    done = cli("check", "other.yaml")
+    assert done.code == 3
+    assert "no dialect knows these keys; a pipeline declares inputs and pipes" in done.err
+
+
+def test_a_plugin_that_is_no_python_file(cli, numbers):
+    numbers.write("hooks.txt", "")
+    done = cli("check", "numbers.yaml", "--plugin", "hooks.txt")
+    assert (done.code, done.err) == (4, "hooks.txt: is not a Python file\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives away")
+def test_a_plugin_file_that_belongs_to_somebody_else(cli, numbers):
+    file = numbers.write("hooks.py", "")
+    os.chown(file, 12345, -1)
+    done = cli("check", "numbers.yaml", "--plugin", "hooks.py")
+    assert (done.code, done.err) == (4, "hooks.py: it belongs to somebody else; make it your own\n")

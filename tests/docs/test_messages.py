@@ -1,0 +1,67 @@
+"""Every message that users may see has a test, or a page that is run, which makes it appear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from generated.messages import messages
+from repository import PACKAGES, REPO
+
+UNTRIED = {
+    "a number here is out of range": "the message of tomllib, worded again; it changes with Python",
+    "refuses a record that it took before": "needs a table that changes while a run is dead",
+    "several transactional outputs need a state folder to agree": "the run stops before, elsewhere",
+    "the stream is closed": "for authors: a file that is written after it was closed",
+    "this system has no locks that end with their process": "needs an operating system without them",
+    "needs the module": "needs an environment without the drivers, which installs of extras have",
+    "must not be written to": "needs a read-only folder and a user who is not root",
+    "no answer for": "a reply of a broker that comes too late",
+    "for a checkpoint, and the group waits for it": "a run that hangs in the middle of a rebalance",
+    "the group gave partitions to others before the epoch was over": "a rebalance in an epoch",
+}
+"""Parts of messages that no test makes appear, and why that is so."""
+
+
+@pytest.fixture(scope="module")
+def tried() -> str:
+    """The text of every test and of every page that is run, with strings joined as Python does."""
+    patterns = ("packages/*/tests/**/*.py", "tests/**/*.py", "packages/*/README.md", "docs/*/*.md")
+    paths = [path for pattern in patterns for path in sorted(REPO.glob(pattern))]
+    written = {"messages.md", "test_messages.py"}
+    text = "\n".join(path.read_text("utf-8") for path in paths if path.name not in written)
+    return re.sub(r'"\s*\n?\s*[rf]*"', "", text).replace("\\", "")
+
+
+def looked_for(message: str) -> Iterator[str]:
+    """Four words in a row of what is fixed in a message; all of a part that has fewer."""
+    for part in re.split(r"'?\{\w+\}'?|…", message):
+        words = part.split(" ")
+        if len(words) <= 4:
+            yield part.strip(" :;,()")
+        for start in range(len(words) - 3):
+            yield " ".join(words[start : start + 4]).strip(" :;,()")
+
+
+@pytest.mark.parametrize("folder", [package.folder for package in PACKAGES])
+def test_every_message_appears_somewhere(folder, tried):
+    untried = [
+        message
+        for message, _ in messages(REPO / "packages" / folder)
+        if (parts := [part for part in looked_for(message) if len(part) > 5])
+        and not any(part in tried for part in parts)
+        and not any(part in message for part in UNTRIED)
+    ]
+    assert untried == [], "make each of them appear in a test"
+
+
+def test_a_message_that_no_test_knows_is_noticed(tried):
+    parts = list(looked_for("nothing in the world says {this} to anybody"))
+    assert parts == ["nothing in the world", "in the world says", "the world says", "to anybody"]
+    assert not any(part in tried for part in parts[:2])
+
+
+def test_what_is_excused_is_still_said():
+    every = [text for package in PACKAGES for text, _ in messages(package.path)]
+    assert [part for part in UNTRIED if not any(part in text for text in every)] == []
