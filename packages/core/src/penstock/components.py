@@ -117,6 +117,9 @@ class Input(Component):
     finite: bool = True
     """Whether the source has an end. A finite one is read from its start by each new run; one that
     is a log goes on from its kept position."""
+    shared: bool = False
+    """Whether other processes may read it at the same time, each its share, as the members of a
+    consumer group do."""
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         """Yield batches from after `positions`, a mapping from source to its last `resume`.

@@ -27,6 +27,7 @@ __all__ = [
     "past_of",
     "plugins_of",
     "store_of",
+    "worker_argument",
 ]
 
 DEFAULT_FILES = ("penstock.yaml", "penstock.yml", "penstock.toml", "penstock.json")
@@ -64,12 +65,14 @@ def _default_file() -> Path | None:
 
 def load(options: Any) -> Pipeline:
     """The pipeline that the arguments name, built."""
-    return load_pipeline(
+    pipeline = load_pipeline(
         find_file(options.pipeline),
         plugins_of(options),
         settings=options.set,
         engine=getattr(options, "engine", None),
     )
+    pipeline.spec.name = _of_worker(pipeline.name, options)
+    return pipeline
 
 
 def at_least_one(argument: str) -> Callable[[str], int]:
@@ -119,7 +122,7 @@ def past_of(options: Any) -> Past:
     if not file.exists():
         _must_be_known(file, store)
     _must_exist(store.path.parent)
-    name = _name_in(file, options)
+    name = _of_worker(_name_in(file, options), options)
     if file.exists():
         refuse_other(store, name, file)
     return Past(store, name, file)
@@ -135,6 +138,17 @@ def past_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", metavar="FOLDER", help="look here (default: .penstock beside the file)"
     )
+    worker_argument(parser, "what this worker of `run --workers` has left")
+
+
+def worker_argument(parser: argparse.ArgumentParser, about: str) -> None:
+    """The argument that means one of several workers."""
+    parser.add_argument("--worker", type=at_least_one("--worker"), metavar="K", help=about)
+
+
+def _of_worker(name: str, options: Any) -> str:
+    number = getattr(options, "worker", None)
+    return name if number is None else f"{name}@{number}"
 
 
 def _must_exist(folder: Path) -> None:

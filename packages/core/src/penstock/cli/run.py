@@ -14,7 +14,7 @@ from ..options import seconds_of, short
 from ..runs import Display, Run
 from ..supervise import RESTARTS, supervise
 from . import common_arguments
-from .loading import at_least_one, find_file, load, plugins_of, store_of
+from .loading import at_least_one, find_file, load, plugins_of, store_of, worker_argument
 from .showing import print_json
 from .signals import GRACE, Draining
 
@@ -62,6 +62,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="refuse to run when what is installed, or the pipeline, is not what pylock.toml names",
     )
+    parser.add_argument(
+        "--workers",
+        type=at_least_one("--workers"),
+        metavar="N",
+        help="run N processes that share the partitions of the streams they read",
+    )
+    worker_argument(parser, argparse.SUPPRESS)
     parser.add_argument("--engine", help="use this engine instead of the file's")
     parser.add_argument(
         "--state", metavar="FOLDER", help="keep state here (default: .penstock beside the file)"
@@ -94,6 +101,14 @@ def run(options: Any) -> int:
 
         verify(find_file(options.pipeline), plugins_of(options))
     pipeline = load(options)
+    if options.workers is not None:
+        from .workers import run_workers
+
+        return run_workers(options, pipeline)
+    if options.worker is not None:
+        from .workers import follow_parent
+
+        follow_parent()
     store = store_of(options)
     store.open()
     display = None

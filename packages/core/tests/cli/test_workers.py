@@ -1,0 +1,247 @@
+"""`penstock run --workers`: several processes of one pipeline, as one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+PARTS = '''
+"""Inputs that several processes may read, as a group does: each has records of its own."""
+
+import os
+import time
+from pathlib import Path
+
+from penstock import Batch, Input, Output, RecordError, Stage
+
+
+class Shares(Input):
+    shared = True
+    finite = False
+    records = 3
+
+    def read(self, positions):
+        Path(f"pid-{self.context.pipeline[-1]}").write_text(str(os.getpid()))
+        done = positions.get(self.context.name, 0)
+        for number in range(done + 1, self.records + 1):
+            yield Batch([number], "", [number], number)
+
+
+class Waits(Shares):
+    def read(self, positions):
+        yield from super().read(positions)
+        while not Path("enough").exists():
+            yield None
+
+
+class Alone(Shares):
+    shared = False
+
+
+class Writes(Output):
+    def write(self, batch):
+        with open("out.txt", "a") as file:
+            for record in batch.records:
+                file.write(f"{self.context.pipeline} {record}\\n")
+
+
+class Rewinds(Writes):
+    delivery = "rewindable"
+
+
+class Keeps(Stage):
+    def snapshot(self):
+        return {}
+
+
+def odd(record):
+    if record % 2 == 0:
+        raise RecordError("is even")
+    return record
+
+
+def dies(record):
+    if record == 2 and not Path("died").exists():
+        Path("died").write_text("")
+        os.kill(os.getpid(), 9)
+    return record
+
+
+def always_dies(record):
+    os.kill(os.getpid(), 9)
+
+
+def fails(record):
+    if Path("pid-2").exists() and os.getpid() == int(Path("pid-2").read_text()):
+        raise SystemExit("broken")
+    while True:
+        time.sleep(0.05)
+'''
+
+PIPELINE = """
+inputs: {{i: {{use: "parts:{input}"}}}}
+transformers: {{t: {{use: "parts:{stage}"}}}}
+outputs: {{o: {{use: "parts:{output}"}}}}
+pipes: {{main: [i, t, o]}}
+epoch: {{records: 1}}
+"""
+
+
+@pytest.fixture
+def shop(folder):
+    """Writes shop.yaml with these parts."""
+    folder.write("parts.py", PARTS)
+
+    def make(input="Shares", stage="odd", output="Writes"):
+        folder.write("shop.yaml", PIPELINE.format(input=input, stage=stage, output=output))
+        return folder
+
+    return make
+
+
+def wait_for(*paths: Path, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not all(path.exists() and path.read_text() for path in paths):
+        assert time.monotonic() < end, paths
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_every_worker_is_a_run_of_its_own_and_the_command_adds_them_up(shop):
+    folder = shop()
+    done = folder.penstock("run", "shop.yaml", "--workers", "2")
+    assert done.code == 6
+    assert done.err.splitlines() == [
+        "worker 1: read 3 = written 2 + filtered 0 + dead 1; letters",
+        "worker 2: read 3 = written 2 + filtered 0 + dead 1; letters",
+        "shop: 2 workers, read 6 = written 4 + filtered 0 + dead 2",
+        "records were set aside; see them with: penstock errors shop.yaml --worker 1",
+        "records were set aside; see them with: penstock errors shop.yaml --worker 2",
+    ]
+    written = sorted((folder / "out.txt").read_text().splitlines())
+    assert written == ["shop@1 1", "shop@1 3", "shop@2 1", "shop@2 3"]
+    letters = folder.penstock("errors", "shop.yaml", "--worker", "2")
+    assert (letters.code, "is even" in letters.out) == (0, True)
+    assert "pipeline  shop@1" in folder.penstock("state", "shop.yaml", "--worker", "1").out
+
+
+def test_as_json(shop):
+    folder = shop(stage="dies")
+    folder.write("died", "")
+    done = folder.penstock("run", "shop.yaml", "--workers", "2", "--json")
+    assert done.code == 0
+    assert [one["pipeline"] for one in json.loads(done.out)["workers"]] == ["shop@1", "shop@2"]
+
+
+def test_quiet_says_nothing(shop):
+    folder = shop(stage="dies")
+    folder.write("died", "")
+    done = folder.penstock("run", "shop.yaml", "--workers", "2", "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no signals")
+class TestWithSignals:
+    def test_a_worker_that_is_killed_is_started_again_and_goes_on(self, shop):
+        folder = shop(stage="dies")
+        done = folder.penstock("run", "shop.yaml", "--workers", "1")
+        assert done.code == 0
+        assert done.err.splitlines()[0] == (
+            "penstock: worker 1 was ended by SIGKILL; starting it again"
+        )
+        assert (folder / "out.txt").read_text().splitlines() == [
+            "shop@1 1",
+            "shop@1 2",
+            "shop@1 3",
+        ]
+
+    def test_one_that_dies_again_and_again_ends_the_others(self, shop):
+        folder = shop(stage="always_dies")
+        done = folder.penstock("run", "shop.yaml", "--workers", "2")
+        assert done.code == 1
+        assert done.err.count("starting it again") >= 4
+
+    def test_what_fails_in_one_ends_the_others(self, shop):
+        folder = shop(stage="fails")
+        done = folder.penstock("run", "shop.yaml", "--workers", "2", "--grace", "1s")
+        assert done.code == 1
+        assert "broken" in done.err
+
+    def test_a_signal_drains_all_of_them(self, shop):
+        folder = shop(input="Waits")
+        process = folder.begin("run", "shop.yaml", "--workers", "2")
+        wait_for(folder / "pid-1", folder / "pid-2")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 143
+        assert out == ""
+        assert err.count("finishing what was read") == 2
+        assert "interrupted" in err
+
+    def test_nobody_is_left_when_the_command_is_killed(self, shop):
+        folder = shop(input="Waits")
+        process = folder.begin("run", "shop.yaml", "--workers", "2")
+        paths = (folder / "pid-1", folder / "pid-2")
+        wait_for(*paths)
+        workers = [int(path.read_text()) for path in paths]
+        process.kill()
+        process.communicate(timeout=30)
+        end = time.monotonic() + 30
+        while any(map(is_alive, workers)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            {"input": "Alone"},
+            "shop.yaml:2:10: inputs.i: several workers would each read all of it; read a stream "
+            "with a group, or run without --workers",
+        ),
+        (
+            {"output": "Rewinds"},
+            "shop.yaml:4:11: outputs.o: takes one writer, not several workers; write to a stream "
+            "or a table",
+        ),
+        (
+            {"stage": "Keeps"},
+            "shop.yaml:3:16: transformers.t: keeps state, which cannot move to another worker with "
+            "its partition; run without --workers, or do this in a pipeline behind it",
+        ),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(cli, shop, parts, message):
+    shop(**parts)
+    done = cli("run", "shop.yaml", "--workers", "2")
+    assert (done.code, done.err) == (3, f"{message}\n")
+
+
+@pytest.mark.parametrize("argument", ["--fresh", "--reparse"])
+def test_workers_do_not_start_over(cli, shop, argument):
+    shop()
+    done = cli("run", "shop.yaml", "--workers", "2", argument)
+    assert (done.code, done.err) == (
+        2,
+        f"{argument}: workers cannot start over together; give the inputs another group, or run "
+        "without --workers\n",
+    )
+
+
+def test_a_number_of_workers_is_at_least_one(cli, shop):
+    shop()
+    done = cli("run", "shop.yaml", "--workers", "0")
+    assert done.code == 2
+    assert "--workers: must be a whole number of at least 1, got '0'" in done.err
