@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock import Batch, Context
 from penstock.testing import Idle, ListInput
-from penstock_streams.join import JoinInput, On
+from penstock_streams.joins import JoinInput, On
 
 
 class Case(NamedTuple):

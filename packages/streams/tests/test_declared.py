@@ -10,7 +10,8 @@ import pytest
 
 from penstock import ConfigError, load_pipeline, run
 from penstock.testing import ListInput, ListOutput
-from penstock_streams import JoinInput, On, Window, field
+from penstock_streams import JoinInput, On, Window, With, field, pipe
+from penstock_streams import join as joined
 
 ORDERS = [{"id": n, "t": n * 7 % 100 + n} for n in range(0, 60, 2)]
 PAYMENTS = [{"order": n // 2, "amount": n} for n in range(0, 90, 3)]
@@ -183,3 +184,40 @@ def test_without_a_file_the_parts_are_inputs():
     with pytest.raises(ConfigError) as caught:
         JoinInput(inputs={"a": {"use": "csv"}, "b": ListInput()}, on={})
     assert str(caught.value).startswith("JoinInput.inputs: a is no input, got {'use': 'csv'}")
+
+
+def test_a_function_in_a_file_is_the_same_as_in_python(folder):
+    import sys
+
+    (folder / "adding.py").write_text(
+        "from collections.abc import Mapping\n"
+        "from dataclasses import dataclass\n\n\n"
+        "@dataclass\nclass Order:\n    id: int\n\n\n"
+        "@dataclass\nclass Payment:\n    order: int\n    amount: int\n\n\n"
+        "def paid(order: Order, payments: Mapping[Order, list[Payment]]) -> dict[str, int]:\n"
+        "    return {'id': order.id, 'paid': sum(one.amount for one in payments[order])}\n"
+    )
+    file = json.loads(json.dumps(FILE))
+    join = file["inputs"]["paid"]
+    join["shape"] = "nested"
+    del join["inputs"]["before"], join["on"]["before"]
+    call = {"use": "call", "function": "adding:paid", "names": {"order": "orders"}}
+    file["transformers"] = {"window": call}
+    (folder / "called.json").write_text(json.dumps(file))
+    sys.modules.pop("reading", None)
+    first, again = (load_pipeline(folder / "called.json") for _ in range(2))
+    for name in ("paid", "window"):
+        assert first.made[name].config_hash == again.made[name].config_hash
+    assert first.run().ok
+    written = sys.modules["reading"].Out.written
+
+    adding = sys.modules["adding"]
+    out = ListOutput()
+    inputs = {
+        adding.Order: ListInput(values=ORDERS),
+        adding.Payment: ListInput(values=PAYMENTS),
+    }
+    with_payment = With(adding.Payment, left=field("id") + 2, right="order", kind="left")
+    run([*pipe(adding.paid, inputs, join=joined(adding.Order, with_payment)), out])
+    assert out.values == written
+    assert sum(one["paid"] for one in written) > 0

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 sys.path.insert(0, str(Path(__file__).parent))
 from joining import Case, Read, cases, expected, read, rows, set_aside
 
-from penstock_streams import join as join_module
-from penstock_streams.join import JoinInput
+from penstock_streams import joins as join_module
+from penstock_streams.joins import JoinInput
 from penstock_streams.merging import Edge, Start
 
 EXAMPLES = 400 if os.environ.get("PENSTOCK_FAULTS") == "long" else 60

@@ -34,6 +34,7 @@ _KNOWN = {
         "batch": "penstock-transformer-shape",
         "unbatch": "penstock-transformer-shape",
         "group": "penstock-transformer-shape",
+        "call": "penstock-streams",
         "window": "penstock-streams",
     },
     "broker": {

@@ -5,15 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .calls import Call
     from .expressions import Expr, call, const, field
-    from .join import JoinInput, On
+    from .joins import JoinInput, On
+    from .pipes import pipe
+    from .signatures import EndOfStream
+    from .trees import Join, With, alias, join
     from .window import Window
 
-__all__ = ["Expr", "JoinInput", "On", "Window", "call", "const", "field"]
+__all__ = [
+    "Call",
+    "EndOfStream",
+    "Expr",
+    "Join",
+    "JoinInput",
+    "On",
+    "Window",
+    "With",
+    "alias",
+    "call",
+    "const",
+    "field",
+    "join",
+    "pipe",
+]
 
 _HOMES = {
+    "calls": ("Call",),
     "expressions": ("Expr", "call", "const", "field"),
-    "join": ("JoinInput", "On"),
+    "joins": ("JoinInput", "On"),
+    "pipes": ("pipe",),
+    "signatures": ("EndOfStream",),
+    "trees": ("Join", "With", "alias", "join"),
     "window": ("Window",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,7 +1,8 @@
-"""Inputs that stand inside another component in a pipeline file, as the parts of a join do."""
+"""What a pipeline file declares inside a component: the parts of a join, functions by name."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from penstock import Broker, ConfigError, Input, PenstockError, Plugins, Problem
 from penstock.build import load_beside
 from penstock.components import from_function
 from penstock.options import read_options, short
+from penstock.plugins import load
 
-__all__ = ["Inputs", "check_inputs"]
+__all__ = ["Beside", "Inputs", "check_inputs", "loaded"]
 
 
 def check_inputs(value: Mapping[str, Any]) -> None:
@@ -41,6 +43,38 @@ class Inputs:
             except PenstockError as error:
                 raise ValueError(f"{name}: {error}") from error
         return made
+
+
+class Reference(str):
+    """The name of something in a module, with what it names. It shows itself as the name, which is
+    the same in every run."""
+
+    __slots__ = ("found",)
+    found: Any
+
+
+class Beside:
+    """A note of an option's type: "module:attribute", or values that are, as seen from the folder
+    of the file."""
+
+    def place(self, value: Any, base: Path) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self.place(one, base) for name, one in value.items()}
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            return value
+        made = Reference(value)
+        made.found = load_beside(value, base)
+        return made
+
+
+_NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def loaded(value: Any) -> Any:
+    """What a name stands for; any other value is itself."""
+    if isinstance(value, Reference):
+        return value.found
+    return load(value) if isinstance(value, str) and _NAME.fullmatch(value) else value
 
 
 def _plugins(base: Path) -> Plugins:

@@ -9,9 +9,12 @@ from penstock.hookspecs import hookimpl
 
 @hookimpl
 def penstock_inputs() -> Mapping[str, str]:
-    return {"join": "penstock_streams.join:JoinInput"}
+    return {"join": "penstock_streams.joins:JoinInput"}
 
 
 @hookimpl
 def penstock_transformers() -> Mapping[str, str]:
-    return {"window": "penstock_streams.window:Window"}
+    return {
+        "call": "penstock_streams.calls:Call",
+        "window": "penstock_streams.window:Window",
+    }

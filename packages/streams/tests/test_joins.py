@@ -13,7 +13,7 @@ from penstock import ConfigError, Input, MemoryStore, RunError, TransactionalOut
 from penstock.build import pipeline_of
 from penstock.testing import Idle, ListInput, ListOutput
 from penstock_streams.expressions import field
-from penstock_streams.join import JoinInput, On
+from penstock_streams.joins import JoinInput, On
 
 
 def listed(values: list[Any], size: int = 512) -> ListInput:
@@ -332,7 +332,7 @@ class _Dies(TransactionalOutput):
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 @pytest.mark.parametrize("kind", ["inner", "left", "outer"])
 def test_a_run_that_dies_at_any_record_is_resumed_exactly(engine, kind, monkeypatch):
-    monkeypatch.setattr("penstock_streams.join.BATCH_SIZE", 1)
+    monkeypatch.setattr("penstock_streams.joins.BATCH_SIZE", 1)
     a, b = numbers(1, 1, 2, 4, 4, 5, 3, 7), numbers(0, 1, 2, 2, 4, 6, 7, 7)
 
     def pipeline(out: Any) -> Any:
