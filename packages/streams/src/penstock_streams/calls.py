@@ -142,11 +142,18 @@ class Call(Transformer):
                 return
             if one is None:
                 raise RecordError(f"{self._signature.name} yielded None; yield results only")
-            yield self._encoded(one)
+            yield self.encoded(one)
 
-    def _encoded(self, result: Any) -> Any:
+    def encoded(self, result: Any) -> Any:
+        """The record of a result."""
         own = self.encode.get(type(result))
         return encode(result) if own is None else own(result)
+
+    def give(self, kind: Any, value: Any) -> None:
+        """Give another value to the arguments of this type from now on."""
+        for name, asked in self._signature.provided.items():
+            if asked is kind:
+                self._given[name] = value
 
     # ---- arguments ------------------------------------------------------------------------------
 

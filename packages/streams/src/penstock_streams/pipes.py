@@ -30,19 +30,21 @@ def pipe(
     decode: Mapping[Any, Callable[[Any], Any]] | None = None,
     encode: Mapping[Any, Callable[[Any], Any]] | None = None,
     disorder: str = "collect",
+    calling: type[Call] = Call,
 ) -> list[Component]:
     """The components of a pipe that ends with `function`; outputs are up to you.
 
     `inputs` gives for each element type, or each name in `join`, the input that it is read from;
     `window` says which elements `list[A]` is, with keys of an `A`. `provide` has what else the
     function takes, by type or argument; `decode` and `encode` replace how objects of a type are
-    made of records and back. ConfigError says what does not fit the signature.
+    made of records and back; `calling` is the class of the last component. ConfigError says what
+    does not fit the signature.
 
         run([*pipe(speed, {Location: csv}), JsonOutput(path="speeds.jsonl")])
     """
     signature = signature_of(function)
     decode = dict(decode or {})
-    call = Call(
+    call = calling(
         function=function,
         provide=dict(provide or {}),
         decode=decode,
