@@ -614,6 +614,26 @@ def test_a_pipeline_goes_on_where_it_was_in_every_run(tmp_path, engine):
         assert (report.balance.read, report.balance.written) == (1000, 1000)
 
 
+def test_workers_share_a_stream_and_each_record_is_written_once(tmp_path):
+    path = pipeline(tmp_path, broker=", partitions: 4", input=", group: g")
+    with open(path, "a") as file:
+        file.write("epoch: {records: 300}\n")
+    broker = FileBroker(path=tmp_path / "streams", partitions=4)
+    write(broker, [{"n": n} for n in range(4000)], mark=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", "run", path.name, "--workers", "3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 workers, read 4 000 = written 4 000 + filtered 0 + dead 0" in done.stderr
+    one = opened(broker.input("out", until="end"))
+    assert sorted(drain(one)) == list(range(4000))
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [

@@ -55,6 +55,11 @@ class FileStreamInput(Input):
     finite = False
     broker: Any = None
 
+    @property
+    def shared(self) -> bool:  # type: ignore[override]
+        """The members of a group divide the partitions."""
+        return bool(self.group)
+
     def open(self, context: Context) -> None:
         super().open(context)
         self._readers: dict[int, PartitionReader] = {}

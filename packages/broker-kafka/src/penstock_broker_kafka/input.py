@@ -100,6 +100,11 @@ class KafkaInput(Input):
     finite = False
     broker: Any = None
 
+    @property
+    def shared(self) -> bool:  # type: ignore[override]
+        """The members of a group divide the partitions."""
+        return bool(self.group)
+
     def open(self, context: Context) -> None:
         super().open(context)
         from .clients import ensure_topic, sentences, settings
