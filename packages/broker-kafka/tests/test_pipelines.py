@@ -1,0 +1,152 @@
+"""Pipelines with topics, from their file to their report, on a real Kafka."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import penstock
+from penstock import ConfigError, load_pipeline
+from penstock.store import decode_record
+from penstock.stores.sqlite import SqliteStore
+from penstock_broker_kafka.library import load
+
+NUMBERS = itertools.count(1)
+
+PIPELINE = """
+brokers:
+  bus: {{use: kafka, bootstrap: "{url}", create_topics: true, partitions: 2, session_timeout: 6s{broker}}}
+inputs:
+  clicks: {{use: stream, broker: bus, stream: "{topic}", until: end{input}}}
+outputs:
+  out: {{use: stream, broker: bus, stream: "{topic}.out", key: n{output}}}
+pipes:
+  main: [clicks, out]
+"""
+
+
+class Shop:
+    """A folder with a pipeline between two topics that no other test has."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        self.topic = f"p{os.getpid()}.{next(NUMBERS)}"
+
+    def pipeline(self, **parts: str) -> Path:
+        path = self.folder / f"{self.topic}.yaml"
+        given = {"broker": "", "input": "", "output": "", **parts}
+        path.write_text(PIPELINE.format(url=self.url, topic=self.topic, **given))
+        return path
+
+    def send(self, *values: bytes) -> None:
+        producer = load().KafkaProducer(bootstrap_servers=self.url)
+        for value in values:
+            producer.send(self.topic, value, b"k", [("h", b"x")])
+        producer.flush()
+        producer.close()
+
+    def received(self) -> list[bytes]:
+        kafka = load()
+        consumer = kafka.KafkaConsumer(
+            bootstrap_servers=self.url,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            consumer_timeout_ms=2000,
+        )
+        consumer.assign([kafka.TopicPartition(f"{self.topic}.out", n) for n in range(2)])
+        found = [message.value for message in consumer]
+        consumer.close()
+        return sorted(found)
+
+
+@pytest.fixture
+def shop(tmp_path, kafka_server):
+    return Shop(tmp_path, kafka_server.url())
+
+
+def numbers(first, last):
+    return [b'{"n":%d}' % n for n in range(first, last)]
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+@pytest.mark.parametrize("group", ["", ", group: shop"])
+def test_a_pipeline_goes_on_where_it_was_in_every_run(shop, engine, group):
+    path = shop.pipeline(input=group and f"{group}-{shop.topic}")
+    for run in range(2):
+        shop.send(*numbers(run * 1000, run * 1000 + 1000))
+        report = penstock.run(path, engine=engine)
+        assert (report.status, str(report.balance)) == (
+            "ok",
+            "read 1 000 = written 1 000 + filtered 0 + dead 0",
+        )
+        assert next(one for one in report.nodes if one.name == "clicks").observations == {"lag": 0}
+    assert shop.received() == sorted(numbers(0, 2000))
+
+
+def test_a_message_that_cannot_be_read_is_a_letter_with_all_that_it_had(shop):
+    path = shop.pipeline()
+    shop.send(b'{"n":1}', b'{"n\xff', b'{"n":3}')
+    report = penstock.run(path)
+    assert (report.status, report.letters) == ("letters", 1)
+    store = SqliteStore(shop.folder / ".penstock")
+    store.open()
+    [letter] = store.letters()
+    store.close()
+    record = decode_record(letter.record)
+    assert (record["key"], record["value"]) == (b"k", b'{"n\xff')
+    assert record["headers"] == [["h", b"x"]]
+    assert letter.ordinal == record["offset"] + 1
+    assert letter.source == f"clicks/{record['partition']}"
+    assert len(shop.received()) == 2
+
+
+def test_workers_share_a_topic_and_each_record_is_written_once(shop):
+    path = shop.pipeline(input=f", group: g-{shop.topic}")
+    shop.send(*numbers(0, 3000))
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", "run", path.name, "--workers", "2"],
+        cwd=shop.folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert shop.received() == sorted(numbers(0, 3000))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"input": ", gruop: g"}, "inputs.clicks.gruop: no such option; did you mean 'group'?"),
+        (
+            {"input": ", codec: yaml"},
+            "inputs.clicks.codec: must be json, text, bytes or \"module:function\", got 'yaml'",
+        ),
+        ({"output": ", linger: soon"}, "outputs.out.linger: "),
+        (
+            {"broker": ", security: sasl_ssl"},
+            "brokers.bus: security: sasl_ssl needs a username and a password",
+        ),
+        ({"broker": ", connect_timeout: 0s"}, "brokers.bus.connect_timeout: must be more than 0"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, parts, message):
+    path = Shop(tmp_path, "localhost:1").pipeline(**parts)
+    with pytest.raises(ConfigError) as caught:
+        load_pipeline(path)
+    assert message in str(caught.value)
+    assert f"{path.name}:" in str(caught.value)
+
+
+def test_a_password_is_shown_to_nobody(tmp_path):
+    secret = ", security: sasl_plaintext, username: me, password: hunter2"
+    pipeline = load_pipeline(Shop(tmp_path, "localhost:1").pipeline(broker=secret))
+    broker = pipeline.made["clicks"].broker.component()
+    assert broker.password == "hunter2"
+    assert "hunter2" not in repr(broker)
