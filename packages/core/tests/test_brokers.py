@@ -126,3 +126,25 @@ def test_a_pipeline_has_changed_when_its_broker_has(load: Any) -> None:
     other = load("")
     other.made["i"].broker.spec.use = "another"
     assert other.config_hash != one
+
+
+@component
+class Guarded(Broker):
+    """A broker with a password."""
+
+    password: str = option(help="The password.", secret=True)
+
+
+class Tells(Input):
+    """Says more than it should."""
+
+    def read(self, positions: Mapping[str, Any]) -> Iterator[Batch]:
+        raise RuntimeError(f"cannot log in with {self.broker.password}")  # type: ignore[attr-defined]
+
+
+def test_the_secrets_of_a_broker_are_in_no_message_of_its_streams(start: EngineRun) -> None:
+    tells = Tells()
+    tells.broker = Guarded(password="hunter2")  # type: ignore[attr-defined]
+    report = start(tells, ListOutput()).execute()
+
+    assert report.error == "tells: RuntimeError: cannot log in with ***"

@@ -11,7 +11,8 @@ __all__ = ["Broker"]
 
 class Broker(Component):
     """Makes inputs and outputs for named streams. It is opened and closed by none of them: each
-    input and output opens a connection of its own, with the broker's options."""
+    input and output opens a connection of its own, with the broker's options. One that has it as
+    its attribute `broker` shows none of its secrets in messages."""
 
     def stream_class(self, role: str) -> type | None:
         """A component class with the options that an "input" or "output" of this broker has, the

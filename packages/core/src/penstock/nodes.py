@@ -79,7 +79,8 @@ class NodeRun:
         self.role = node.role
         self.component = node.component
         self.settings = node.settings
-        self.secrets = secrets_of(getattr(node.component, "inner", node.component))
+        component = getattr(node.component, "inner", node.component)
+        self.secrets = secrets_of(component) | secrets_of(getattr(component, "broker", component))
         self.successors: list[tuple[NodeRun, bool]] = []
         self.predecessors: list[NodeRun] = []
         self.duties: Duties
