@@ -137,15 +137,33 @@ def test_what_it_imports_is_what_it_depends_on(package):
     if package != CORE:
         declared.add("pluggy")  # comes with the core, which hands it on
     hosts = hosts_of(package)
+    extras = {
+        normal(re.split(r"[^\w.-]", need)[0])
+        for needs in package.project.get("optional-dependencies", {}).values()
+        for need in needs
+    }
     missing = {
         f"{module} in {path.name}"
         for path in package.path.glob("src/**/*.py")
-        for module, _ in runtime_imports(ast.parse(path.read_text(encoding="utf-8")))
+        for module, late in imports_of(ast.parse(path.read_text(encoding="utf-8")))
         for distribution in providers.get(module.split(".")[0], [])[:1]
-        if not (declared | hosts.get(path.stem, set()))
+        if not (declared | hosts.get(path.stem, set()) | (extras if late else set()))
         & {normal(name) for name in providers[module.split(".")[0]]}
     }
     assert missing == set()
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Every module that is imported at run time, and whether that happens in a function, which may
+    be one that needs an extra."""
+    inner = {
+        module
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for module, _ in runtime_imports(function)
+    }
+    for module, _ in runtime_imports(tree):
+        yield module, module in inner
 
 
 HOSTS = {"pytest11": "pytest"}
