@@ -13,10 +13,12 @@ from faults.killing import Launcher
 from faults.oracle import Verdict, is_finished
 from faults.pairs import PAIRS, Pair
 from faults.powercut import State, states
+from faults.tables import Tables
 from faults.tracing import need_strace, trace
 
 ROWS = 600
 WITH_DEAD_LETTERS = 6
+WRONG = {"csv to json lines": "leaves folders", "csv to SQLite": "keeps the position apart"}
 
 
 def bad_states(
@@ -24,7 +26,8 @@ def bad_states(
 ) -> tuple[int, list[tuple[Verdict, str]]]:
     """How many states there were, and those from which a run does not come to the right end."""
     folder = tmp_path / "run"
-    pair.make(folder, ROWS, epoch=100)
+    tables = Tables.inside(folder)
+    pair.make(folder, ROWS, epoch=100, tables=tables)
     given = {one.name: one.read_bytes() for one in folder.iterdir()}
     found = list(states(folder, trace(folder, variant), given))
     if most is not None and len(found) > most:
@@ -41,7 +44,7 @@ def bad_states(
             outcome = launcher.run(folder, variant=variant or None)
             if outcome.code != WITH_DEAD_LETTERS:
                 messages = f"{outcome.code}: {outcome.messages}"
-        verdict = pair.judge(folder, ROWS)
+        verdict = pair.judge(folder, ROWS, tables)
         if messages or not verdict.right:
             bad.append((verdict, f"{state.kind} {messages}"))
     return len(found), bad
@@ -61,18 +64,20 @@ def lay_out(folder: Path, state: State, keep: dict[str, bytes]) -> None:
             path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["csv to json lines", "csv to the end of json lines"])
+@pytest.mark.parametrize(
+    "name", ["csv to json lines", "csv to the end of json lines", "csv to SQLite"]
+)
 def test_every_state_after_a_power_cut_is_mended(
     launcher: Launcher, tmp_path: Path, long: bool, certify: Callable[..., None], name: str
 ) -> None:
     need_strace()
-    pair, most = PAIRS[name], None if long else 45
+    pair, most = PAIRS[name.replace("SQLite", "{system}")], None if long else 45
     count, bad = bad_states(launcher, tmp_path / "right", pair, most)
     assert bad == []
     wrong = None
-    if not pair.before:  # a file that was there already has a durable name
-        tried, found = bad_states(launcher, tmp_path / "wrong", pair, most, "leaves folders")
-        assert found != []  # what kills do not find
+    if name in WRONG:
+        tried, found = bad_states(launcher, tmp_path / "wrong", pair, most, WRONG[name])
+        assert found != []  # of leaving folders, kills find nothing
         total = sum((verdict for verdict, _ in found), Verdict())
-        wrong = Wrong("leaves folders", tried, total)
+        wrong = Wrong(WRONG[name], tried, total)
     certify("power cut", name, count, wrong=wrong)

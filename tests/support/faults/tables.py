@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from databases import Place
@@ -21,6 +22,12 @@ class Tables:
     second: Place
     name: str = "t"
     ports: tuple[str, str] = ("", "")
+
+    @classmethod
+    def inside(cls, folder: Path) -> Tables:
+        """Files of SQLite in a folder, which come and go with it."""
+        first, second = (Place(f"sqlite:///{folder}/{name}.db") for name in ("out", "also"))
+        return cls(first, second)
 
     def named(self, name: str) -> Tables:
         return replace(self, name=name)
