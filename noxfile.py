@@ -135,7 +135,8 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kills, power cuts and what else goes wrong, in the long form: minutes."""
+    """Kills, power cuts and what else goes wrong, in the long form: an hour. What they have met
+    goes to tests/faults/certified.json, and with docs/generate.py into the guarantees."""
     install(session, *PACKAGES)
     session.run("pytest", "tests/faults", "-s", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
 
