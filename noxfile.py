@@ -138,6 +138,9 @@ def faults(session: nox.Session) -> None:
     """Kills, power cuts and what else goes wrong, in the long form: an hour. What they have met
     goes to tests/faults/certified.json, and with docs/generate.py into the guarantees."""
     install(session, *PACKAGES)
+    if session.virtualenv.venv_backend != "none":  # drivers of databases are among these
+        extra = itertools.chain.from_iterable(map(requirements, PACKAGES))
+        session.install("--no-build-isolation", *extra)
     session.run("pytest", "tests/faults", "-s", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
 
 
