@@ -155,6 +155,16 @@ def compat(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Small changes to the run, the stores and the dead letters: tests must notice them; an hour.
+
+    `nox -s mutation -- delivery --ordering` is the part in which none may survive.
+    """
+    install(session, *PACKAGES)
+    session.run("python", "tests/tools/mutation.py", *session.posargs)
+
+
+@nox.session
 def release(session: nox.Session) -> None:
     """A new version of one package: `nox -s release -- input-csv minor`."""
     if not session.posargs:

@@ -22,6 +22,7 @@ SESSIONS = {
     "faults",
     "compat",
     "release",
+    "mutation",
 }
 
 

@@ -1,0 +1,393 @@
+"""Changes the code in small ways and runs the tests: a change that no test notices is a survivor.
+
+    python tests/tools/mutation.py [MODULE...] [--function commit] [--sample 100]
+
+Most tools of this kind change operators and constants. What matters here is order (durable first, then
+the checkpoint, then the hint), so this one also exchanges neighbouring statements and leaves one
+out. The sources are copied; what is mutated is the copy, which stands first on the path.
+
+A change survives when every test that reaches its line passes. Survivors that change nothing which
+could be seen stand in tests/mutation/survivors.toml with the reason; any other one fails the session.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REPO = Path(__file__).resolve().parents[2]
+SOURCE = REPO / "packages" / "core" / "src"
+TESTS = REPO / "packages" / "core" / "tests"
+SURVIVORS = REPO / "tests" / "mutation" / "survivors.toml"
+
+MODULES = ("runs", "delivery", "store", "stores.sqlite", "failures")
+"""What is mutated: the run, the stores, and what becomes of records that fail."""
+
+ORDERING = {
+    "delivery": (
+        "recover",
+        "reenter",
+        "commit",
+        "_put",
+        "_commit_to",
+        "_save",
+        "_finish_intent",
+        "_begin_epoch",
+    ),
+}
+"""Where no change at all may survive, unless it stands in the list with a reason."""
+
+LEAST = 0.9
+SLOWEST = 60.0
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: `source` is the whole module with it. `line` is where it begins."""
+
+    module: str
+    function: str
+    line: int
+    what: str
+    source: str
+
+    @property
+    def key(self) -> str:
+        """What the list of survivors calls it: no number of a line, which the next edit moves."""
+        return f"{self.module}.{self.function}: {self.what}"
+
+
+# ---- changes ------------------------------------------------------------------------------------
+
+_OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+}
+_SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Raise, ast.Delete)
+
+
+def mutants(module: str, source: str) -> Iterator[Mutant]:
+    """Every change to the functions of a module, one at a time."""
+    tree = ast.parse(source)
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        yield from _Function(module, source, function).mutants()
+
+
+class _Function:
+    def __init__(self, module: str, source: str, function: ast.FunctionDef) -> None:
+        self.module, self.source, self.function = module, source, function
+        self.lines = source.splitlines(keepends=True)
+
+    def mutants(self) -> Iterator[Mutant]:
+        body = self.function.body
+        if ast.get_docstring(self.function) is not None:
+            body = body[1:]
+        yield from self.block(body)
+        for node in (one for statement in body for one in _own(statement)):
+            yield from self.expression(node)
+
+    def block(self, statements: Sequence[ast.stmt]) -> Iterator[Mutant]:
+        """Statements left out, and neighbours exchanged, here and in the blocks inside."""
+        for one, after in zip(statements, [*statements[1:], None]):
+            if isinstance(one, _SIMPLE) and not _is_text(one):
+                replacement = "return None" if _returns(one) else "pass"
+                if self.text(one) != replacement:
+                    yield self.replaced(one, replacement)
+            if isinstance(one, _SIMPLE) and isinstance(after, _SIMPLE) and _may_swap(one, after):
+                yield self.swapped(one, after)
+            if not isinstance(one, (ast.FunctionDef, ast.ClassDef)):
+                for inner in _blocks(one):
+                    yield from self.block(inner)
+
+    def expression(self, node: ast.AST) -> Iterator[Mutant]:
+        if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+            yield self.replaced(node.test, f"not ({self.text(node.test)})")
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            other = _OPERATORS[type(node.ops[0])]()
+            changed = ast.Compare(node.left, [other], node.comparators)  # type: ignore[list-item]
+            yield self.replaced(node, ast.unparse(changed))
+        elif isinstance(node, ast.BoolOp):
+            changed_op = _OPERATORS[type(node.op)]()
+            yield self.replaced(node, f"({ast.unparse(ast.BoolOp(changed_op, node.values))})")  # type: ignore[arg-type]
+        elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            other_op = _OPERATORS[type(node.op)]()
+            changed_bin = ast.BinOp(node.left, other_op, node.right)  # type: ignore[arg-type]
+            yield self.replaced(node, f"({ast.unparse(changed_bin)})")
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield self.replaced(node, f"({self.text(node.operand)})")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+            yield self.replaced(node, str(not node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+            yield self.replaced(node, str(node.value + 1))
+
+    def text(self, node: ast.AST) -> str:
+        return ast.get_source_segment(self.source, node) or ""
+
+    def replaced(self, node: ast.AST, text: str) -> Mutant:
+        source = self.with_(_span(self.lines, node), text)
+        what = f"`{_short(self.text(node))}` -> `{_short(text)}`"
+        return self.mutant(node, what, source)
+
+    def swapped(self, one: ast.stmt, after: ast.stmt) -> Mutant:
+        first, second = _span(self.lines, one), _span(self.lines, after)
+        data = self.source.encode()
+        source = (
+            data[: first[0]]
+            + data[slice(*second)]
+            + data[first[1] : second[0]]
+            + data[slice(*first)]
+            + data[second[1] :]
+        ).decode()
+        what = f"`{_short(self.text(after))}` before `{_short(self.text(one))}`"
+        return self.mutant(one, what, source)
+
+    def with_(self, span: tuple[int, int], text: str) -> str:
+        data = self.source.encode()
+        return (data[: span[0]] + text.encode() + data[span[1] :]).decode()
+
+    def mutant(self, node: ast.AST, what: str, source: str) -> Mutant:
+        line: int = node.lineno  # type: ignore[attr-defined]
+        return Mutant(self.module, self.function.name, line, what, source)
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what is in it, but not in functions inside: those are asked by themselves. Texts
+    and notes of types are left alone."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.JoinedStr)):
+        return
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _own(child)
+
+
+def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(node, name, [])
+    for handler in getattr(node, "handlers", []):
+        yield handler.body
+
+
+def _returns(one: ast.stmt) -> bool:
+    return isinstance(one, ast.Return)
+
+
+def _is_text(one: ast.stmt) -> bool:
+    return isinstance(one, ast.Expr) and isinstance(
+        one.value, (ast.Constant, ast.Yield, ast.YieldFrom)
+    )
+
+
+def _may_swap(one: ast.stmt, after: ast.stmt) -> bool:
+    """Whether both still make sense the other way round: neither leaves, none uses a name that the
+    first one gives, and one of them at least does something."""
+    if isinstance(one, (ast.Return, ast.Raise)) or isinstance(after, (ast.Return, ast.Raise)):
+        return False
+    given = {
+        n.id for n in ast.walk(one) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    used = {n.id for n in ast.walk(after) if isinstance(n, ast.Name)}
+    acts = any(isinstance(n, ast.Call) for n in (*ast.walk(one), *ast.walk(after)))
+    return not given & used and acts
+
+
+def _span(lines: Sequence[str], node: ast.AST) -> tuple[int, int]:
+    """Where a node stands, in bytes."""
+    before = [0]
+    for line in lines:
+        before.append(before[-1] + len(line.encode()))
+    start = before[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
+    return start, before[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:70]
+
+
+# ---- tests --------------------------------------------------------------------------------------
+
+
+def reached(copy: Path, tests: Sequence[str]) -> dict[str, dict[int, set[str]]]:
+    """For each module the lines that tests reach, and those tests, as pytest names them."""
+    data = copy.parent / "coverage"
+    config = copy.parent / "coveragerc"
+    config.write_text(
+        f"[run]\ndynamic_context = test_function\ndata_file = {data}\ninclude = {copy}/*\n"
+        "concurrency = thread\n"
+    )
+    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest"]
+    done = subprocess.run(
+        [*command, "-q", "-p", "no:cacheprovider", *tests],
+        cwd=REPO,
+        env=_environment(copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"the tests fail before anything is changed:\n{done.stdout[-3000:]}")
+    from coverage import CoverageData
+
+    found = CoverageData(str(data))
+    found.read()
+    lines: dict[str, dict[int, set[str]]] = {}
+    for file in found.measured_files():
+        for line, contexts in found.contexts_by_lineno(file).items():
+            names = {name for context in contexts if (name := _test_named(context))}
+            lines.setdefault(file, {}).setdefault(line, set()).update(names)
+    return lines
+
+
+def _test_named(context: str) -> str:
+    """`packages.core.tests.test_runs.test_x` as pytest takes it; "" for what is no test."""
+    module, _, function = context.rpartition(".")
+    path = REPO / Path(*module.split(".")).with_suffix(".py")
+    if not path.is_file():
+        module, _, cls = module.rpartition(".")
+        path = REPO / Path(*module.split(".")).with_suffix(".py") if module else path
+        function = f"{cls}::{function}"
+    return f"{path}::{function}" if path.is_file() else ""
+
+
+def _environment(copy: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def survives(mutant: Mutant, copy: Path, tests: Sequence[str]) -> bool:
+    """Whether all of these tests pass with the change. A change that makes them hang is noticed."""
+    path = copy / "penstock" / Path(*mutant.module.split(".")).with_suffix(".py")
+    before = path.read_text("utf-8")
+    path.write_text(mutant.source, encoding="utf-8")
+    try:
+        return not tests or _pass(copy, tests)
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def _pass(copy: Path, tests: Sequence[str]) -> bool:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    with subprocess.Popen(
+        [*command, "--tb=no", "--timeout=30", *tests],
+        cwd=REPO,
+        env=_environment(copy),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        try:
+            return running.wait(SLOWEST) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)  # what it has started is ours as well
+            return False
+
+
+# ---- the session --------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Change the code and see whether tests notice.")
+    parser.add_argument("modules", nargs="*", help=f"of {', '.join(MODULES)} (default: all)")
+    parser.add_argument("--function", action="append", help="only changes in this; may be repeated")
+    parser.add_argument("--sample", type=int, help="only so many changes, chosen by chance")
+    parser.add_argument("--seed", type=int, default=1, help="of the choice (default: 1)")
+    parser.add_argument("--tests", action="append", help="these tests (default: the core's)")
+    parser.add_argument("--ordering", action="store_true", help="only where order is all")
+    parser.add_argument("--report", type=Path, help="write what was found here, as JSON")
+    options = parser.parse_args(argv)
+    chosen = list(_chosen(options))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "src")
+        shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        lines = reached(copy, options.tests or _default_tests())
+        print(f"{len(chosen)} changes", flush=True)
+        left = [mutant for mutant in chosen if not _noticed(mutant, copy, lines)]
+    return _report(chosen, left, options.report)
+
+
+def _chosen(options: argparse.Namespace) -> Iterator[Mutant]:
+    found = []
+    for module in options.modules or MODULES:
+        path = SOURCE / "penstock" / Path(*module.split(".")).with_suffix(".py")
+        for mutant in mutants(module, path.read_text("utf-8")):
+            wanted = not options.function or mutant.function in options.function
+            ordering = mutant.function in ORDERING.get(module, ())
+            if wanted and (ordering or not options.ordering):
+                found.append(mutant)
+    if options.sample and options.sample < len(found):
+        found = random.Random(options.seed).sample(found, options.sample)
+    return iter(found)
+
+
+def _default_tests() -> list[str]:
+    """The core's, without those that start processes: coverage does not see what these reach."""
+    return [str(path) for path in sorted(TESTS.glob("test_*.py"))] + [str(TESTS / "engines")]
+
+
+def _noticed(mutant: Mutant, copy: Path, lines: Mapping[str, Mapping[int, set[str]]]) -> bool:
+    path = copy / "penstock" / Path(*mutant.module.split(".")).with_suffix(".py")
+    tests = sorted(lines.get(str(path), {}).get(mutant.line, ()))
+    start = time.perf_counter()
+    left = survives(mutant, copy, tests)
+    state = "SURVIVES" if left else "noticed"
+    seconds = time.perf_counter() - start
+    print(f"{state:<9}{seconds:5.1f} s {len(tests):3} tests  {mutant.key}", flush=True)
+    return not left
+
+
+def listed() -> dict[str, str]:
+    """The survivors that are known, with the reason why none of them matters."""
+    found: dict[str, str] = tomllib.loads(SURVIVORS.read_text("utf-8"))["survivors"]
+    return found
+
+
+def _report(chosen: Sequence[Mutant], left: Sequence[Mutant], report: Path | None) -> int:
+    known = listed()
+    new = [mutant for mutant in left if mutant.key not in known]
+    share = 1 - len(left) / max(len(chosen), 1)
+    ordering = [one for one in new if one.function in ORDERING.get(one.module, ())]
+    print(f"\n{len(chosen) - len(left)} of {len(chosen)} noticed: {share:.1%}")
+    for mutant in new:
+        print(f"not in the list: {mutant.key} (line {mutant.line})")
+    if report:
+        about = {
+            "changes": len(chosen),
+            "noticed": len(chosen) - len(left),
+            "survivors": sorted(mutant.key for mutant in left),
+        }
+        report.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return 1 if new or ordering or share < LEAST else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

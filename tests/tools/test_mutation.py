@@ -1,0 +1,146 @@
+"""What `nox -s mutation` changes, and that it notices what tests do not."""
+
+from __future__ import annotations
+
+import ast
+
+import mutation
+import pytest
+
+SOURCE = '''
+def put(store, number, ready=False):
+    """Store, then say so; "True" here is no value."""
+    if number > 0 and ready:
+        store.save(number)
+        store.confirm(number)
+    return number + 1
+'''
+
+
+def changes(source: str) -> dict[str, str]:
+    return {one.what: one.source for one in mutation.mutants("m", source)}
+
+
+def test_statements_are_left_out_and_neighbours_exchanged():
+    found = changes(SOURCE)
+    assert found["`store.confirm(number)` before `store.save(number)`"] == SOURCE.replace(
+        "save", "x"
+    ).replace("confirm", "save").replace("x(", "confirm(")
+    assert found["`store.save(number)` -> `pass`"] == SOURCE.replace("store.save(number)", "pass")
+    assert "return None" in found["`return number + 1` -> `return None`"]
+
+
+def test_conditions_operators_and_values_are_changed():
+    assert {
+        "`number > 0 and ready` -> `not (number > 0 and ready)`",
+        "`number > 0 and ready` -> `(number > 0 or ready)`",
+        "`number > 0` -> `number >= 0`",
+        "`0` -> `1`",
+        "`number + 1` -> `(number - 1)`",
+        "`1` -> `2`",
+    } <= changes(SOURCE).keys()
+
+
+def test_every_change_of_what_is_mutated_is_one_change_that_can_be_read():
+    for module in mutation.MODULES:
+        path = mutation.SOURCE / "penstock" / (module.replace(".", "/") + ".py")
+        source = path.read_text("utf-8")
+        found = list(mutation.mutants(module, source))
+        assert found
+        for one in found:
+            assert one.source != source
+            ast.parse(one.source)
+
+
+def test_what_needs_the_one_before_it_is_not_exchanged():
+    source = "def f(a):\n    b = a()\n    a(b)\n    return b\n"
+    assert not any("before" in what for what in changes(source))
+
+
+def test_texts_and_types_are_left_alone():
+    source = 'def f(a: int = 0, b: "list[1]" = None) -> "x[2]":\n    c: "y[3]" = f"{a + 1}"\n'
+    assert [*changes(source)] == ['`c: "y[3]" = f"{a + 1}"` -> `pass`']
+
+
+def test_the_functions_in_which_order_is_all_are_there():
+    for module, functions in mutation.ORDERING.items():
+        path = mutation.SOURCE / "penstock" / f"{module}.py"
+        here = {n.name for n in ast.walk(ast.parse(path.read_text("utf-8"))) if hasattr(n, "name")}
+        assert set(functions) <= here
+        assert {"commit", "recover"} <= set(functions)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of a module that is not the kernel's."""
+    package = tmp_path / "src" / "penstock"
+    package.mkdir(parents=True)
+    (package / "m.py").write_text(SOURCE)
+    return tmp_path / "src"
+
+
+TEST = """
+import types
+
+
+class Store(list):
+    def save(self, number):
+        self.append(("save", number))
+
+    def confirm(self, number):
+        self.append(("confirm", number))
+
+
+def test_all():
+    module = types.ModuleType("m")
+    exec(open({path!r}).read(), module.__dict__)
+    store = Store()
+    assert module.put(store, 1, True) == 2
+    assert {asserted}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asserted", "left"),
+    [("store == [('save', 1), ('confirm', 1)]", False), ("len(store) == 2", True)],
+)
+def test_a_change_survives_when_every_test_passes(copy, tmp_path, asserted, left):
+    test = tmp_path / "test_m.py"
+    path = str(copy / "penstock" / "m.py")
+    test.write_text(TEST.format(path=path, asserted=asserted))
+    [swapped] = [one for one in mutation.mutants("m", SOURCE) if "before" in one.what]
+    assert mutation.survives(swapped, copy, [str(test)]) is left
+    assert (copy / "penstock" / "m.py").read_text() == SOURCE, "the copy is as it was"
+
+
+def test_what_no_test_reaches_survives(copy):
+    [swapped] = [one for one in mutation.mutants("m", SOURCE) if "before" in one.what]
+    assert mutation.survives(swapped, copy, [])
+
+
+def test_a_survivor_that_is_not_listed_fails_the_session(capsys, monkeypatch):
+    chosen = [*mutation.mutants("delivery", SOURCE)] * 3
+    known = {chosen[0].key: "nothing can be seen"}
+    monkeypatch.setattr(mutation, "listed", lambda: known)
+    assert mutation._report(chosen, chosen[:1], None) == 0
+    assert mutation._report(chosen, chosen[1:2], None) == 1
+    assert f"not in the list: {chosen[1].key}" in capsys.readouterr().out
+
+
+def test_too_many_survivors_fail_it_even_if_all_are_listed(monkeypatch):
+    chosen = [*mutation.mutants("delivery", SOURCE)]
+    monkeypatch.setattr(mutation, "listed", lambda: {one.key: "so be it" for one in chosen})
+    assert mutation._report(chosen, chosen, None) == 1
+
+
+def test_every_listed_survivor_is_a_change_that_there_is():
+    there = {
+        one.key
+        for module in mutation.MODULES
+        for one in mutation.mutants(
+            module,
+            (mutation.SOURCE / "penstock" / (module.replace(".", "/") + ".py")).read_text("utf-8"),
+        )
+    }
+    assert set(mutation.listed()) - there == set(), "remove what is not there any more"
+    assert all(len(reason) > 20 for reason in mutation.listed().values())
