@@ -14,6 +14,7 @@ from . import (
     commands,
     compatibility,
     components,
+    contract,
     errors,
     guarantees,
     hooks,
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     **packages.PARTS,
     **guarantees.PARTS,
     **certified.PARTS,
+    **contract.PARTS,
 }
 
 FILES: dict[Path, Callable[[], str]] = {schema.FILE: schema.text}

@@ -1,4 +1,4 @@
-"""Both stores keep the same promises."""
+"""What a store keeps beyond the rules for all of them (test_conformance.py)."""
 
 from __future__ import annotations
 
@@ -46,14 +46,6 @@ def save(store: Store, *letters: DeadLetter, run_id: str = "r1") -> Checkpoint:
     return made
 
 
-def test_a_checkpoint_comes_back(store: Store) -> None:
-    assert store.checkpoint("p") is None
-    made = save(store)
-
-    assert store.checkpoint("p") == made
-    assert store.checkpoint("q") is None
-
-
 def test_the_last_ten_checkpoints_are_kept_newest_first(store: Store) -> None:
     generation = leased(store)
     made = [Checkpoint("p", "r1", epoch, generation, {"s": epoch}) for epoch in range(1, 14)]
@@ -83,50 +75,6 @@ def test_what_failed_since_a_time_is_known_by_place(store: Store) -> None:
 
     assert sorted(store.failed("p", 5.0)) == [("s", 1, "n"), ("s", 3, "m")]
     assert store.failed("q", 0.0) == []
-
-
-def test_letters_come_back_by_pipeline_and_run(store: Store) -> None:
-    save(store, letter(1), letter(2, run_id="r2"), letter(3, pipeline="q"))
-
-    assert [one.ordinal for one in store.letters()] == [1, 2, 3]
-    assert [one.ordinal for one in store.letters("p")] == [1, 2]
-    assert [one.ordinal for one in store.letters("p", "r2")] == [2]
-    assert store.letters("p")[0] == letter(1)
-
-
-def test_a_letter_with_the_same_identity_replaces_the_earlier_one(store: Store) -> None:
-    save(store, letter(1, message="old", attempts=2))
-    save(store, letter(1, message="new", first=5.0, last=5.0, run_id="r2"))
-
-    (kept,) = store.letters()
-    assert (kept.message, kept.attempts, kept.first, kept.last) == ("new", 3, 1.0, 5.0)
-
-
-def test_letters_can_be_dropped_and_settled(store: Store) -> None:
-    save(store, letter(1), letter(2), letter(3, source="t"), letter(4, run_id="r2"))
-
-    assert store.drop_letters([letter(1), letter(9)]) == 1
-    assert store.settle_letters("p", 1.0, ["s"]) == 0
-    assert store.settle_letters("p", 1.5, ["s"]) == 2
-    assert sorted(one.ordinal for one in store.letters()) == [3]
-
-
-def test_reports_are_kept_newest_first(store: Store) -> None:
-    for number in (1, 2, 3):
-        store.keep_report({"run_id": f"r{number}", "pipeline": "p", "started": number, "n": number})
-    store.keep_report({"run_id": "r2", "pipeline": "p", "started": 2, "n": 22})
-
-    assert [one["n"] for one in store.reports("p")] in ([3, 22, 1], [3, 1, 22])
-    assert len(store.reports(limit=2)) == 2
-    assert store.reports("q") == []
-
-
-def test_keys_lead_to_the_records_that_carried_them(store: Store) -> None:
-    keys = [IndexedKey("p", "r1", "s", n, f"k{n}") for n in (1, 2)]
-    store.keep("p", leased(store), (), keys)
-
-    assert store.find_key("k2") == [keys[1]]
-    assert store.find_key("k2", "q") == []
 
 
 def test_the_keys_of_the_last_ten_runs_of_a_pipeline_are_kept(tmp_path: Path) -> None:
@@ -293,17 +241,6 @@ def test_what_cannot_come_back_is_shown() -> None:
         datetime(2026, 1, 1),
     )
     assert decode_record(encode_record(Decimal("1.20"))).as_tuple() == Decimal("1.20").as_tuple()
-
-
-def test_who_has_the_lease(store: Store) -> None:
-    assert store.holder("p") is None
-    generation = store.lease("p", "me", 1.0, 5.0, lambda _: True)
-    assert store.holder("p") == ("me", 5.0)
-    store.renew("p", generation, 9.0)
-    assert store.holder("p") == ("me", 9.0)
-    assert store.holder("q") is None
-    store.release("p", generation)
-    assert store.holder("p") is None
 
 
 VERSION_1 = """

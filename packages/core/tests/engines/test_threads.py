@@ -97,29 +97,6 @@ def test_every_thread_is_gone_when_a_run_has_ended_well_or_not() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_a_component_is_called_by_one_thread_at_a_time() -> None:
-    class Alone(Transformer):
-        inside = 0
-        together = 0
-
-        def transform(self, record: int) -> int:
-            self.inside += 1
-            self.together = max(self.together, self.inside)
-            time.sleep(0)
-            self.inside -= 1
-            return record
-
-    alone = Alone()
-    sources = [ListInput(values=list(range(2000)), batch_size=3) for _ in range(3)]
-    out = ListOutput()
-    pipes = [[source, alone] for source in sources] + [[alone, out]]
-    report = pipeline_of(pipes, Plugins(discover=False), engine="threads").start().execute()
-
-    assert alone.together == 1
-    assert len(out.values) == 6000
-    assert report.balance.holds
-
-
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_a_run_is_drained_while_every_reader_is_blocked(inputs: int) -> None:
     class Blocked(Input):

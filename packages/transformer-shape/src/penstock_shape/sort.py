@@ -73,8 +73,9 @@ class Sort(Transformer):
         self._resumable = False
 
     def close(self) -> None:
-        if not self._resumable:
-            self._runs.discard()
+        runs: Runs | None = self.__dict__.get("_runs")  # none when it was never opened
+        if runs is not None and not self._resumable:
+            runs.discard()
 
     def process(self, batch: Batch) -> Iterable[Batch]:
         picked = pick(self._read, batch)

@@ -1,0 +1,40 @@
+"""How much memory something takes, and how quick it is."""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable
+
+__all__ = ["FEW", "MANY", "ROOM", "grows", "peak", "rate"]
+
+FEW, MANY = 1_000, 5_000
+"""Records of a short and of a long stream, which must need about the same memory."""
+ROOM = 500_000
+"""Bytes that a long stream may need above a short one. Records kept would need several times it."""
+
+
+def peak(work: Callable[[], object]) -> int:
+    """The most bytes that were in use while it worked, above those at its beginning."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def grows(few: Callable[[], object], many: Callable[[], object]) -> tuple[int, int]:
+    """The peaks of a short and of a long stream. The short one is worked on twice, since what is
+    imported and cached at the first time is no part of it."""
+    few()
+    return peak(few), peak(many)
+
+
+def rate(work: Callable[[], int]) -> float:
+    """Records per second; `work` says how many there were."""
+    start = time.perf_counter()
+    count = work()
+    return count / max(time.perf_counter() - start, 1e-9)
