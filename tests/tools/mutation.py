@@ -272,12 +272,16 @@ def reached(copy: Path, tests: Sequence[str]) -> dict[str, dict[int, set[str]]]:
 def _test_named(context: str) -> str:
     """`packages.core.tests.test_runs.test_x` as pytest takes it; "" for what is no test."""
     module, _, function = context.rpartition(".")
-    path = REPO / Path(*module.split(".")).with_suffix(".py")
-    if not path.is_file():
+    file = _file_of(module)
+    if file is None:  # a method: its class stands before its name
         module, _, cls = module.rpartition(".")
-        path = REPO / Path(*module.split(".")).with_suffix(".py") if module else path
-        function = f"{cls}::{function}"
-    return f"{path}::{function}" if path.is_file() else ""
+        file, function = _file_of(module), f"{cls}::{function}"
+    return f"{file}::{function}" if file else ""
+
+
+def _file_of(module: str) -> Path | None:
+    path = REPO.joinpath(*module.split(".")).with_suffix(".py") if module else REPO
+    return path if path.is_file() else None
 
 
 def _environment(copy: Path) -> dict[str, str]:

@@ -113,6 +113,16 @@ def test_a_change_survives_when_every_test_passes(copy, tmp_path, asserted, left
     assert (copy / "penstock" / "m.py").read_text() == SOURCE, "the copy is as it was"
 
 
+def test_a_context_of_coverage_is_a_test_as_pytest_names_it():
+    here = mutation.REPO / "tests" / "tools" / "test_mutation.py"
+    assert mutation._test_named("tests.tools.test_mutation.test_x") == f"{here}::test_x"
+    assert (
+        mutation._test_named("tests.tools.test_mutation.TestIt.test_x") == f"{here}::TestIt::test_x"
+    )
+    assert mutation._test_named("conftest.something") == ""
+    assert mutation._test_named("") == ""
+
+
 def test_what_no_test_reaches_survives(copy):
     [swapped] = [one for one in mutation.mutants("m", SOURCE) if "before" in one.what]
     assert mutation.survives(swapped, copy, [])
