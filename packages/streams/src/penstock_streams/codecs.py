@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Literal, Union
 
 from penstock import RecordError
@@ -57,7 +58,7 @@ def _is_struct(cls: Any) -> bool:
 
 
 def _struct_decoder(cls: Any) -> Decode:
-    import msgspec  # who has a struct has msgspec
+    msgspec = import_module("msgspec")  # who has a struct has msgspec
 
     def decode(record: Any) -> Any:
         try:
@@ -247,10 +248,10 @@ def _iso_datetime(value: str) -> datetime:
 
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("no number")
+        raise ValueError
     made = Decimal(str(value))
     if not made.is_finite():
-        raise ValueError("not finite")
+        raise ValueError
     return made
 
 
