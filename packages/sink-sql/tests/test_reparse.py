@@ -158,7 +158,7 @@ def test_a_reparse_that_is_killed_anywhere_ends_as_one_that_was_not(
     place: Place, tmp_path: Path, striking: list[Life], mode: str, tables: int, again: bool
 ) -> None:
     wanted = expected(First(), Second())
-    every = 1 if LONG else 5 if place.dialect == "sqlite" else 11
+    every = 1 if LONG else 7 if place.dialect == "sqlite" else 23
     for step in itertools.count(1 + (tables + 2 * again) % every, every):
         life = Life(place, tmp_path, tables, lineage=True, **MODES[mode])
         life.run(First())

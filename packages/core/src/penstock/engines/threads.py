@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..batch import Batch, size_of
+from ..batch import EPOCH_END, Batch, size_of
 from ..combine import ENDED
 from ..options import ByteSize, component, option
 from ..runs import copy_of
@@ -150,7 +150,7 @@ class _Threads:
         for wait in (0.05, 0.0):
             with self.lock:
                 waiting = self.queues[node.name].waiting
-                taken = [batch for batch, _ in waiting if batch is not ENDED and batch is not None]
+                taken = [batch for batch, _ in waiting if batch not in (ENDED, EPOCH_END)]
                 waiting.clear()
                 self.queues[node.name].size = 0
                 # With the lock held, so that what is in hand cannot come between these.
