@@ -9,6 +9,7 @@ import pytest
 from faults.killing import Launcher
 from faults.oracle import Verdict
 from faults.pairs import PAIRS
+from faults.tables import Tables
 from faults.tracing import need_strace, refuse
 
 ROWS = 600
@@ -59,3 +60,39 @@ def test_a_run_that_cannot_write_names_the_file_and_is_resumed(
     assert outcome.code == WITH_DEAD_LETTERS, outcome.messages
     assert pair.judge(folder, ROWS) == Verdict()
     certify(f"{error} on {call}", f"csv to json lines: {about or 'the folder'}", 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "error", "said"),
+    [
+        ("pwrite64", 1, "ENOSPC", "database or disk is full"),
+        ("pwrite64", 20, "ENOSPC", "database or disk is full"),
+        ("fdatasync", 2, "EIO", "disk I/O error"),
+        ("fdatasync", 6, "EIO", "disk I/O error"),
+    ],
+)
+@pytest.mark.parametrize("file", ["out.db", "out.db-journal"])
+def test_a_database_that_cannot_be_written_is_named_and_the_run_is_resumed(
+    launcher: Launcher,
+    tmp_path: Path,
+    certify: Callable[..., None],
+    file: str,
+    call: str,
+    number: int,
+    error: str,
+    said: str,
+) -> None:
+    need_strace()
+    pair, folder = PAIRS["csv to {system}"], tmp_path / "run"
+    tables = Tables.inside(folder)
+    pair.make(folder, ROWS, epoch=100, tables=tables)
+    ended = refuse(folder, call, number, error, file)
+    messages = (folder / "messages.txt").read_text()
+    assert ended not in (0, WITH_DEAD_LETTERS), messages
+    assert f"{folder / 'out.db'}: {said}" in messages
+    assert "Traceback" not in messages
+
+    outcome = launcher.run(folder)
+    assert outcome.code == WITH_DEAD_LETTERS, outcome.messages
+    assert pair.judge(folder, ROWS, tables) == Verdict()
+    certify(f"{error} on {call}", f"csv to SQLite: {file}", 1)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from penstock import Checkpoint, ConnectError, PenstockError, RunError, TransientError
 from penstock_sql.database import Database, explain, verdict_on
+from penstock_sql.urls import sqlite_file
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints
@@ -182,7 +183,13 @@ class Session:
         """Raise what an error means when no row is lost by it."""
         if verdict_on(error) in ("passing", "lost"):
             raise TransientError(explain(error)) from error
-        raise RunError(explain(error)) from error
+        raise RunError(self._explained(error)) from error
+
+    def _explained(self, error: Exception) -> str:
+        """What went wrong; a file of SQLite, of which the system says nothing, is named."""
+        file = sqlite_file(self.database.url)
+        text = explain(error)
+        return f"{file}: {text}" if file and verdict_on(error) == "final" else text
 
     def _lose(self, error: Exception) -> NoReturn:
         """The transaction is gone. Rows of earlier batches went with it, so no output may go on."""
@@ -190,7 +197,7 @@ class Session:
         self._drop()
         if not had_rows and verdict_on(error) in ("lost", "passing"):
             raise TransientError(explain(error)) from error
-        what = f"the transaction was lost in the middle of an epoch: {explain(error)}"
+        what = f"the transaction was lost in the middle of an epoch: {self._explained(error)}"
         self._broken = RunError(what, hint=_AGAIN)
         raise self._broken from error
 
@@ -232,7 +239,7 @@ class Session:
             if verdict_on(error) == "lost":
                 self._lose(error)
             self._drop()
-            raise RunError(f"the epoch could not be committed: {explain(error)}") from error
+            raise RunError(f"the epoch could not be committed: {self._explained(error)}") from error
         except PenstockError:
             self._drop()
             raise
@@ -247,7 +254,7 @@ class Session:
             verdict = verdict_on(error)
             self._drop()
             if verdict != "lost":
-                what = f"the epoch could not be committed: {explain(error)}"
+                what = f"the epoch could not be committed: {self._explained(error)}"
                 raise RunError(what, hint=_AGAIN) from error
             self._settle_doubt(mine, checkpoint, error)
         self.dirty.clear()
