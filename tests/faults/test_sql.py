@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -192,7 +193,20 @@ def nobody_may_write(place: Place) -> Iterator[None]:
             lock = "SELECT * FROM penstock_checkpoints FOR UPDATE"  # and every gap between rows
         connection.exec_driver_sql(lock)
         yield
-        time.sleep(1)
+
+
+def until_each_has_begun(folders: Sequence[Path], seconds: float = 60) -> None:
+    """Wait until each run has looked where it is: then it counts its attempts at what follows."""
+    end = time.monotonic() + seconds
+    for folder in folders:
+        found = False
+        while not found:
+            assert time.monotonic() < end, f"{folder.name} does not begin"
+            time.sleep(0.02)
+            with contextlib.suppress(sqlite3.Error):
+                path = f"file:{folder / '.penstock' / 'state.db'}?mode=ro"
+                with contextlib.closing(sqlite3.connect(path, uri=True)) as store:
+                    found = bool(store.execute("SELECT * FROM attempts").fetchall())
 
 
 def two_at_once(
@@ -200,17 +214,19 @@ def two_at_once(
 ) -> tuple[list[Outcome], Verdict]:
     """The same pipeline on two machines: each has a state folder of its own."""
     outcomes: list[Outcome] = []
-    threads = []
+    threads, folders = [], []
     for number, launcher in enumerate(launchers):
         warm, here = folder / f"warm{number}", folder / f"run{number}"
         PAIR.make(warm, 1, tables=tables.named(f"{tables.name}warm{number}"))
         assert launcher.run(warm).code == 0
         PAIR.make(here, ROWS, tables=tables)
+        folders.append(here)
         target = lambda one=launcher, here=here: outcomes.append(one.run(here, variant=variant))  # noqa: E731
         threads.append(threading.Thread(target=target))
     with nobody_may_write(tables.first):
         for thread in threads:
             thread.start()
+        until_each_has_begun(folders)
     for thread in threads:
         thread.join()
     return outcomes, PAIR.judge_outputs(folder, ROWS, tables, set())
