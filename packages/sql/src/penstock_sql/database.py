@@ -57,6 +57,9 @@ class Database:
             engine = sa.create_engine(
                 with_driver(self.url),
                 poolclass=sa.pool.NullPool,
+                # A connection that is given back is closed, which takes back what is open. To take
+                # it back before would make the pool log a traceback when the connection is lost.
+                pool_reset_on_return=None,
                 connect_args=self._connect_args(driver),
             )
         except (sa.exc.ArgumentError, ImportError, ValueError) as error:
