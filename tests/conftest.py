@@ -36,3 +36,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/install/" in item.nodeid:
             item.add_marker(pytest.mark.xdist_group("install"))
+            item.add_marker(pytest.mark.timeout(600))  # the first one waits for all wheels
