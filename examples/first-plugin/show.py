@@ -1,5 +1,5 @@
 """From an empty folder to a locked deployment, with wheels only: a plugin of ten lines is made,
-used in a tested pipeline, locked, and run where nothing else is installed.
+held to the rules for its role, used in a tested pipeline, locked, and run where nothing else is.
 
     python show.py --wheels FOLDER     where the wheels of Penstock's packages are
 
@@ -18,7 +18,7 @@ import venv
 from pathlib import Path
 
 FILES = Path(__file__).resolve().parent / "files"
-TOOLS = ["penstock", "penstock-pipeline-tests", "penstock-deploy"]
+TOOLS = ["penstock", "penstock-testkit", "penstock-pipeline-tests", "penstock-deploy"]
 PLUGINS = ["penstock-input-csv", "penstock-sink-json"]
 
 
@@ -48,6 +48,7 @@ def show(folder: Path, given: Path) -> int:
     here("penstock", "new", "plugin", "iban", "--role", "inspector", "--distribution", "acme-iban")
     put(FILES / "inspector.py", folder / "acme-iban" / "src" / "acme_iban")
     put(FILES / "test_inspector.py", folder / "acme-iban" / "tests")
+    put(FILES / "test_conformance.py", folder / "acme-iban" / "tests")
     here("pytest", "-q", "acme-iban")
     here("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", "wheels", "./acme-iban")
     here("python", "-m", "pip", "install", "-q", *links, "acme-iban")

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("scaffolds"), pytest.mark.timeout(600)]
 def author(wheels, new_environment):
     """The environment of somebody who writes a plugin: the wheels, and the tools of the scaffold."""
     environment = new_environment("author")
-    environment.install(wheels["core"], "pytest>=8.3", "mypy>=1.14", "ruff>=0.9")
+    environment.install(wheels["core"], wheels["testkit"], "pytest>=8.3", "mypy>=1.14", "ruff>=0.9")
     return environment
 
 

@@ -32,9 +32,9 @@ def test_a_plugin_of_ten_lines_is_used_tested_locked_and_deployed(wheels, tmp_pa
     assert [one["name"] for one in kept] == ["Ada", "Eve"]
     locked = (folder / "pylock.toml").read_text()
     assert 'name = "acme-iban"' in locked
-    assert "penstock-pipeline-tests" not in locked, "what only the author needs is not deployed"
+    assert "penstock-testkit" not in locked, "what only the author needs is not deployed"
     there = {path.name for path in folder.glob("there/lib/*/site-packages/penstock*")}
-    assert not any("pipeline_tests" in name or "deploy" in name for name in there)
+    assert not any("testkit" in name or "deploy" in name for name in there)
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):

@@ -269,7 +269,7 @@ def test_a_folder_that_cannot_be_made(cli, folder):
 def test_a_new_plugin_passes_its_own_tests(cli, folder, role):
     assert cli("new", "plugin", "my_weather", "--role", role).code == 0
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/test_{role}.py"],
         cwd=folder / "penstock-my-weather",
         env=folder.environment,
         capture_output=True,
@@ -292,6 +292,7 @@ def test_a_new_plugin_has_the_files_that_every_package_has():
         "penstock-weather/src/penstock_weather/input.py",
         "penstock-weather/src/penstock_weather/py.typed",
         "penstock-weather/tests/test_input.py",
+        "penstock-weather/tests/test_conformance.py",
     }
 
 

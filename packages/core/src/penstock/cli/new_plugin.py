@@ -44,6 +44,8 @@ def plugin_files(name: str, role: str, distribution: str = "") -> dict[Path, str
         source / f"{role}.py": f"{role}/component.py",
         root / "tests" / f"test_{role}.py": f"{role}/test.py",
     }
+    if role != "command":  # no rules are there for what a command does
+        made[root / "tests" / "test_conformance.py"] = f"{role}/conformance.py"
     return {path: filled(f"plugin/{one}", **values) for path, one in made.items()}
 
 
