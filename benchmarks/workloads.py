@@ -206,6 +206,30 @@ def e1(rows: int, with_peers: bool) -> Workload:
     )
 
 
+# ---- W3: a join and a window ---------------------------------------------------------------------
+
+
+def w3(rows: int, with_peers: bool) -> Workload:
+    """`rows` in both streams together."""
+    del with_peers
+
+    def itself(name: str, script: Path) -> Contender:
+        command = (sys.executable, str(script), str(rows))
+        return Contender(name, command, rows, writes=True, times_itself=True)
+
+    contenders = [
+        itself("hand merge", YARDSTICKS / "w3_merge.py"),
+        _if_installed(itself(NAME, OURS / "w3.py")),
+    ]
+    return Workload(
+        "W3: a sorted inner join of two streams, half matching, then a tumbling aggregate",
+        [Race("W3", contenders)],
+        [faster("W3", "hand merge", 0.75)],
+        unit="Mrows/s",
+        ratio="speed",
+    )
+
+
 # ---- W4: into a database -----------------------------------------------------------------------
 
 
@@ -332,6 +356,7 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W1a": w1a,
     "W1b": w1b,
     "W2": w2,
+    "W3": w3,
     "W4": w4,
     "W5": w5,
     "W6": w6,

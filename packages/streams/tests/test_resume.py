@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from joining import Case, Read, cases, expected, read, rows, set_aside
 
 from penstock_streams import joins as join_module
+from penstock_streams import merging as merging_module
 from penstock_streams.joins import JoinInput
 from penstock_streams.merging import Edge, Start
 
@@ -25,9 +26,10 @@ quick = settings(
 )
 
 
-@pytest.fixture(autouse=True)
-def a_position_after_every_record(monkeypatch):
+@pytest.fixture(autouse=True, params=[1, 8])
+def a_position_after_every_record(monkeypatch, request):
     monkeypatch.setattr(join_module, "BATCH_SIZE", 1)
+    monkeypatch.setattr(merging_module, "_FEW", request.param)
 
 
 def reads_to_the_end(case: Case) -> bool:

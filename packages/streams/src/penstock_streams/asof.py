@@ -74,8 +74,6 @@ class AsOfEdge(Edge):
                 refills += 1
                 if refills > 64 or not self._refill(self._index):
                     return False
-                if not self._ended:
-                    self._index = 0
             latest = self._latest.get(by)
             near = latest is not None and self._near(key, latest.key)
             found.append([latest.element] if near and latest is not None else None)

@@ -7,6 +7,7 @@ nothing is looked up. Each can say at any moment from where to read again, and g
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import compress, islice
 from typing import Any
@@ -18,6 +19,7 @@ from .parts import Mark, Part, Stretch
 
 __all__ = ["Edge", "Matches", "Side", "Start", "alone"]
 
+_FEW = 8  # so few keys are not worth a leap
 _BUSY = 64  # stretches without a match after which a join shows that it is alive
 
 Matches = list[Any]
@@ -54,6 +56,7 @@ class Edge:
         self._segments: list[tuple[int, Stretch, int]] = []  # (index, what is there, its first)
         self._elements: list[Any] = []
         self._keys: list[Any] = [TOP]
+        self._lookup: dict[Any, Any] | None = None
         self._first = self._index = 0
         self._key: Any = BOTTOM
         self._group: list[Any] | None = None
@@ -89,6 +92,9 @@ class Edge:
         if stretch is None:
             self.waiting = True
             return False
+        self._lookup = None
+        self._first -= keep
+        self._index -= keep
         kept = self._elements[keep:]
         if kept:
             segments = []
@@ -134,45 +140,88 @@ class Edge:
             ) from error
 
     def _match(self, wanted: Sequence[Sequence[Any]], found: Matches) -> bool:
-        keys, elements, index = self._keys, self._elements, self._index
-        first, last, group = self._first, self._key, self._group
+        keys = wanted[0]
         refills = 0
         self.waiting = False
-        for key in islice(wanted[0], len(found), None):
+        while len(found) < len(keys):
+            self._leap(keys, found)
+            if len(found) == len(keys):
+                break
+            refills += 1
+            if refills > _BUSY or not self._merge(keys, found):
+                return False
+        return True
+
+    def _leap(self, wanted: Sequence[Any], found: Matches) -> None:
+        """Answer many keys at once: all that are surely between two elements that are here.
+
+        Only where no two elements that are here have the same key: then a mapping finds them.
+        """
+        done, index = len(found), self._index
+        if self._credit or self.kind == "outer" or len(self._elements) - index < _FEW:
+            return
+        stop = bisect_left(wanted, self._keys[-2], done)
+        while done < stop and wanted[done] == self._key:
+            found.append(self._group)
+            done += 1
+        if stop - done < _FEW:
+            return
+        if self._lookup is None:
+            self._lookup = self._make_lookup()
+        if not self._lookup:
+            return
+        part = wanted[done:stop]
+        groups = list(map(self._lookup.get, part))
+        found += groups
+        hits = len(groups) - groups.count(None)
+        if hits and len(set(part)) < len(part):
+            hits = len(self._lookup.keys() & set(part))
+        first = bisect_left(self._keys, part[-1], index, len(self._elements))
+        matched = groups[-1] is not None
+        self.unmatched += first - index - (hits - matched)
+        self._key, self._group = part[-1], groups[-1]
+        self._first, self._index = first, first + matched
+
+    def _make_lookup(self) -> dict[Any, Any]:
+        """What is here by its key; empty where that cannot be."""
+        try:
+            lookup = dict(zip(self._keys, zip(self._elements)))
+        except TypeError:  # keys that cannot be hashed
+            return {}
+        return lookup if len(lookup) == len(self._elements) else {}
+
+    def _merge(self, wanted: Sequence[Any], found: Matches) -> bool:
+        """Answer one key after the other, until more had to be read; False when it must wait."""
+        keys, elements, index = self._keys, self._elements, self._index
+        first, last, group = self._first, self._key, self._group
+        plain = self.kind != "outer"
+        unmatched = 0
+        for key in islice(wanted, len(found), None):
             if key == last:
                 found.append(group)
                 continue
-            while True:
-                first = index
-                while keys[index] < key:
-                    index += 1
-                if index > first:
+            first = index
+            while keys[index] < key:
+                index += 1
+            if index > first:
+                if plain and not self._credit:
+                    unmatched += index - first
+                else:
                     self._pass(first, index, len(found))
-                if self._ended or keys[index] is not TOP:
-                    break
-                refills += 1
-                more = refills <= _BUSY and self._refill(index)
-                keys, elements = self._keys, self._elements
-                if not more:
-                    self._first = self._index = index
-                    self._key, self._group = BOTTOM, None
-                    return False
-                if not self._ended:
-                    index = 0
+            if keys[index] is TOP and not self._ended:
+                self.unmatched += unmatched
+                self._first = self._index = index
+                self._key, self._group = BOTTOM, None
+                return self._refill(index)
             first = index
             while keys[index] == key:
                 index += 1
-            while keys[index] is TOP and index > first and not self._ended:
-                size = index - first  # the group may go on in the next stretch
-                if not self._refill(first):
-                    self._first = self._index = first
-                    self._key, self._group = BOTTOM, None
-                    return False
-                if self._keys is keys:  # there was nothing more
-                    break
-                keys, elements, first, index = self._keys, self._elements, 0, size
-                while keys[index] == key:
-                    index += 1
+            if keys[index] is TOP and index > first and not self._ended:
+                # The group may go on in the next stretch: begin with it again.
+                self.unmatched += unmatched
+                self._first = self._index = first
+                self._key, self._group = BOTTOM, None
+                return self._refill(first)
             if index > first:
                 group = elements[first:index]
                 self._credit = 0
@@ -180,6 +229,7 @@ class Edge:
                 group = None
             last = key
             found.append(group)
+        self.unmatched += unmatched
         self._first, self._index, self._key, self._group = first, index, last, group
         return True
 
@@ -206,8 +256,6 @@ class Edge:
                 return
             if not self._refill(self._index):
                 yield None
-            elif not self._ended:
-                self._first = self._index = 0
 
 
 _END: Any = object()
