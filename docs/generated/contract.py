@@ -19,6 +19,7 @@ from penstock_testkit import (
     SyntaxSuite,
     rules_of,
 )
+from penstock_testkit.packaging import PACKAGE_RULES, rule_of
 
 TITLES: dict[str, type[Suite]] = {
     "Inputs": InputSuite,
@@ -34,6 +35,13 @@ TITLES: dict[str, type[Suite]] = {
 
 
 def contract() -> Iterator[str]:
+    yield "## Packages"
+    yield ""
+    yield "What `penstock certify` looks at before it runs the suites of a package."
+    yield ""
+    for check in PACKAGE_RULES:
+        yield f"- **{check.__name__.replace('_', ' ')}**: {on_one_line(rule_of(check).text)}"
+    yield ""
     for title, suite in TITLES.items():
         yield f"## {title}"
         yield ""

@@ -19,7 +19,7 @@ options     spec        store       schedule        events      journal     hold
 components  broker      spool       care        claims      promises
 graph       combine     steps       hookspecs
 failures    spooling    nodes       keys        reparse     delivery    reporting   runs        supervise
-known       placeholders            plugins     dialect
+known       certificates  placeholders            plugins     dialect
 native      syntaxes    stores      engines     retries     tracing     printing    made  build  requirements locking
 cli         testing
 builtin     __init__    __main__

@@ -6,18 +6,25 @@ A `Plugins` object is made by whoever needs one and passed on; there is no globa
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from .errors import PluginError, nearest
 from .hookspecs import EXTRAS, PROJECT, PROVIDERS, Hooks
 
 __all__ = ["GROUP", "Distribution", "Plugins", "Provided", "load"]
+
+IMPORT_SECONDS = 20.0
+"""An entry module holds names and import strings, so it takes milliseconds."""
 
 GROUP = "penstock.plugins.v1"
 """The entry-point group; its number grows when a hook changes in a way that breaks plugins."""
@@ -205,13 +212,18 @@ class Plugins:
     def _load_one(self, one: Distribution) -> None:
         """Import an entry module, whatever it raises: one bad plugin must not stop the others."""
         try:
-            module = import_module(one.module)
+            with watched() as said:
+                module = import_module(one.module)
             self._add(one, module)
+            if text := said.getvalue().strip():
+                one.reason = f"it printed {text.splitlines()[0]!r} while it was imported"
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             one.state = "broken"
             one.reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            if isinstance(error, _TooSlowError):
+                one.reason = str(error)
 
     def _add(self, one: Distribution, plugin: Any) -> None:
         assert self._known is not None
@@ -265,6 +277,31 @@ class Plugins:
             one.state, one.reason = "broken", f"{hook}: {wrong}"
             return ()
         return answers
+
+
+class _TooSlowError(BaseException):
+    """A plugin that hangs may catch every Exception."""
+
+
+@contextmanager
+def watched(seconds: float = IMPORT_SECONDS) -> Iterator[StringIO]:
+    """While somebody's module is imported: what it prints is kept from the data on standard output,
+    and when it hangs it is left, where there are signals for that."""
+    with redirect_stdout(StringIO()) as said:
+        if not hasattr(signal, "setitimer") or current_thread() is not main_thread():
+            yield said
+            return
+
+        def give_up(*_: object) -> None:
+            raise _TooSlowError(f"it was not imported within {seconds:g} s")
+
+        before = signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield said
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def _wrong_answer(answer: tuple[Any, Any]) -> str | None:

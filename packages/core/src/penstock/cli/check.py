@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from .. import certificates
 from ..build import Pipeline
 from ..errors import EXIT_OK, ConnectError, PenstockError, RunError
 from ..graph import Graph
@@ -63,7 +64,10 @@ def _checked(options: Any) -> dict[str, Any]:
         "opened": opened,
         "warnings": pipeline.warnings,
         "printed": _printed(graph, pipeline.spec.components),
-        "deliveries": list(_deliveries(graph)),
+        "deliveries": [
+            one | {"certificates": _certificates(pipeline, graph, one)}
+            for one in _deliveries(graph)
+        ],
         "reparse": _reparse(plan_of(graph.nodes.values())),
     }
 
@@ -78,6 +82,8 @@ def _text(found: dict[str, Any]) -> Iterator[str]:
         yield f"  after a kill: {one['kill']}"
         if one["power_cut"] != one["kill"]:
             yield f"  after a power cut: {one['power_cut']}"
+        for name, said in one["certificates"].items():
+            yield f"  {name}: {said}"
     yield f"--reparse: {_told(found['reparse'])}"
     opens = ", everything opens" if found["opened"] else ""
     yield f"{found['pipeline']}: {len(found['nodes'])} nodes, nothing wrong{opens}"
@@ -105,6 +111,17 @@ def _reparse(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _certificates(pipeline: Pipeline, graph: Graph, pair: dict[str, Any]) -> dict[str, str]:
+    """What is known by certificate of the plugins of a pair, by name; of most, nothing."""
+    names = {graph.nodes[pair[role]].plugin for role in ("input", "output")}
+    return {
+        one.name: str(found)
+        for one in pipeline.plugins.distributions()
+        if one.name in names
+        and (found := certificates.read(one.name, one.version, one.module)) is not None
+    }
+
+
 def _try_open(pipeline: Pipeline, graph: Graph) -> None:
     try:
         pipeline.start(graph=graph).try_open()
@@ -118,7 +135,7 @@ def _printed(graph: Graph, declared: Any) -> list[str]:
     return [before for name in added for before in graph.predecessors[name]]
 
 
-def _deliveries(graph: Graph) -> Iterator[dict[str, str]]:
+def _deliveries(graph: Graph) -> Iterator[dict[str, Any]]:
     """What may be promised for each input and output that a record passes between."""
     kinds = [getattr(node.component, "delivery", "append") for node in graph.of_role("output")]
     several = kinds.count("transactional") > 1

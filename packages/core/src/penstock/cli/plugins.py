@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .. import certificates
 from ..plugins import Distribution, Plugins
 from . import common_arguments
 from .loading import plugins_of
@@ -37,12 +38,17 @@ def run(options: Any) -> int:
 
 
 def _provides(one: Distribution) -> str:
-    if one.reason:
-        return one.reason
-    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in one.names.items())
+    parts = [one.reason] if one.reason else []
+    if one.state != "broken":
+        parts += [f"{kind} {', '.join(names)}" for kind, names in one.names.items()]
+    certificate = certificates.read(one.name, one.version, one.module)
+    if certificate is not None:
+        parts.append(str(certificate))
+    return "; ".join(parts)
 
 
 def _about(one: Distribution) -> dict[str, Any]:
+    certificate = certificates.read(one.name, one.version, one.module)
     return {
         "name": one.name,
         "version": one.version,
@@ -52,6 +58,7 @@ def _about(one: Distribution) -> dict[str, Any]:
         "reason": one.reason,
         "hooks": one.hooks,
         "names": one.names,
+        "certificate": certificate.content if certificate is not None else None,
     }
 
 

@@ -45,12 +45,18 @@ class ComponentSuite(Suite):
         """A pipe in which it stands."""
         raise NotImplementedError
 
-    def test_constructors_only_keep_options(self, any_component: Any) -> None:
+    def test_constructors_only_keep_options(
+        self, any_component: Any, record_property: Callable[[str, object], None]
+    ) -> None:
         """A component that nobody has opened is its options: it can be printed, copied and pickled,
         its copies are equal to it, and it can be closed.
 
         Connections, files and threads begin in `open`.
         """
+        cls = type(any_component)
+        record_property("component", f"{cls.__module__}:{cls.__qualname__}")
+        promises = [getattr(any_component, name, "") for name in ("capability", "delivery")]
+        record_property("promises", "".join(filter(None, promises)))
         again = pickle.loads(pickle.dumps(any_component))  # noqa: S301 - our own
         assert type(again) is type(any_component)
         assert repr(again) == repr(any_component), "pickled, it has other options"
