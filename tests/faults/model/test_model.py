@@ -80,7 +80,6 @@ class Machine(RuleBasedStateMachine):
         self.store = MortalStore(Path(self.temporary.name))
         self.condemned: set[int] = set()
         self.rewound = False
-        self.went_back_to = self.disk
         self.most_repeats = 0
         self.kept: list[tuple[MortalStore, dict[Path, bytes], Disk]] = []
 
@@ -130,8 +129,6 @@ class Machine(RuleBasedStateMachine):
         self.rewound = True
         del self.kept[which + 1 :]  # what came later is another history from now on
         self.put_back(*self.kept[which][:2])
-        if "transactional" not in self.kinds.values():  # a table knows better
-            self.went_back_to = self.kept[which][2]
 
     def must_refuse(self, which: int) -> None:
         """Some tables have an epoch that the others lack, and with the store went the only copy of
@@ -184,8 +181,6 @@ class Machine(RuleBasedStateMachine):
             self.rewound = True
             del self.kept[which + 1 :]
             self.disk.tables = copy.deepcopy(self.kept[which][2].tables)
-            if "transactional" in self.kinds.values():
-                self.went_back_to = self.kept[which][2]
 
     @precondition(lambda self: self.kept and list(self.kinds.values()).count("transactional") > 1)
     @rule(which=st.integers(0, 9), size=st.integers(1, 9))
@@ -242,9 +237,11 @@ class Machine(RuleBasedStateMachine):
         return run
 
     def put_files_back(self) -> None:
-        """What a person does who is told that a file is no longer as the older state knows it."""
-        self.disk.files = copy.deepcopy(self.went_back_to.files)
-        self.disk.finished = copy.deepcopy(self.went_back_to.finished)
+        """What a person does who is told that a file is no longer as the older state knows it: one
+        that was put into place since becomes the unfinished one again."""
+        for name, lines in self.disk.finished.items():
+            if len(lines) > len(self.disk.files.get(name, [])):
+                self.disk.files[name] = list(lines)
 
     def spools(self) -> list[Path]:
         return list(self.store.folder.glob("*.epoch"))
