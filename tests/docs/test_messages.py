@@ -13,6 +13,7 @@ UNTRIED = {
     "a number here is out of range": "the message of tomllib, worded again; it changes with Python",
     "refuses a record that it took before": "needs a table that changes while a run is dead",
     "several transactional outputs need a state folder to agree": "the run stops before, elsewhere",
+    "the broker is busy": "a fake for tests that is told to fail; nobody else sees it",
     "the stream is closed": "for authors: a file that is written after it was closed",
     "this system has no locks that end with their process": "needs an operating system without them",
     "needs the module": "needs an environment without the drivers, which installs of extras have",
