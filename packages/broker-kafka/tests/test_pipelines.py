@@ -18,6 +18,9 @@ from penstock_broker_kafka.library import load
 
 NUMBERS = itertools.count(1)
 
+# On a busy machine connections fail, and then the client library leaves their sockets open.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PIPELINE = """
 brokers:
   bus: {{use: kafka, bootstrap: "{url}", create_topics: true, partitions: 2, session_timeout: 6s{broker}}}

@@ -79,7 +79,7 @@ class Fleet:
                     text = str(number).encode()
                     done = producer.send(f"{self.name}.in", b'{"n":%b}' % text, text)
                     self.sent.partitions[done._produce_future.topic_partition[1]].append(number)
-                time.sleep(0.05 if total is None else 0.0)
+                time.sleep(0.05)
             producer.flush()
             producer.close()
 

@@ -14,7 +14,7 @@ from zlib import crc32
 from penstock import Checkpoint, ConnectError
 
 from .broker import KafkaBroker
-from .clients import sentences, settings
+from .clients import connected, sentences
 from .library import load
 
 __all__ = ["last_checkpoint", "topic_of"]
@@ -34,15 +34,15 @@ def topic_of(pipeline: str, output: str) -> str:
 
 def last_checkpoint(broker: KafkaBroker, topic: str) -> Checkpoint | None:
     """What was committed last."""
-    with sentences(broker.bootstrap, ConnectError):
-        consumer: Any = load().KafkaConsumer(
-            **settings(broker),
-            client_id="penstock-checkpoints",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            metrics_enabled=False,
-        )
+    consumer = connected(
+        broker,
+        "KafkaConsumer",
+        client_id="penstock-checkpoints",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        metrics_enabled=False,
+    )
     try:
         with sentences(topic, ConnectError):
             tp = load().TopicPartition(topic, 0)

@@ -13,7 +13,7 @@ from penstock.errors import nearest
 from .broker import KafkaBroker
 from .library import load
 
-__all__ = ["bounded", "ensure_topic", "sentences", "settings"]
+__all__ = ["bounded", "connected", "ensure_topic", "sentences", "settings"]
 
 T = TypeVar("T")
 
@@ -45,8 +45,7 @@ def ensure_topic(
     broker: KafkaBroker, topic: str, *, make: bool, partitions: int = -1, **config: str
 ) -> tuple[str, int]:
     """The cluster's id and how many partitions a topic has; it is made if need be and allowed."""
-    with sentences(broker.bootstrap, ConnectError):
-        admin = load().KafkaAdminClient(**settings(broker), client_id="penstock-admin")
+    admin = connected(broker, "KafkaAdminClient", client_id="penstock-admin")
     try:
         with sentences(topic, ConnectError):
             cluster = str(admin.describe_cluster().get("cluster_id"))
@@ -61,6 +60,21 @@ def ensure_topic(
             return cluster, found
     finally:
         admin.close()
+
+
+def connected(broker: KafkaBroker, kind: str, **more: Any) -> Any:
+    """A client of this kind. Making one may hang in the library, once in some hundred times on a
+    busy machine, whatever time limit it is given; then another one is tried."""
+    make = getattr(load(), kind)
+    limit = broker.connect_timeout + 5.0
+    for attempt in (1, 2, 3):
+        with sentences(broker.bootstrap, ConnectError):
+            try:
+                return bounded(lambda: make(**{**settings(broker), **more}), limit, kind)
+            except TransientError:
+                if attempt == 3:
+                    raise
+    raise AssertionError("not reached")
 
 
 def _partitions(admin: Any, topic: str) -> int:

@@ -36,7 +36,6 @@ __all__ = ["EOS_HEADER", "KafkaInput"]
 
 EOS_HEADER = "penstock-eos"
 _MARKS = (b'{"eos__":true}', b'{"eos__": true}')
-_LOOK_EVERY = 1.0
 _TOMBSTONE = RecordError("a tombstone has no value; read it with record: message")
 
 
@@ -107,7 +106,7 @@ class KafkaInput(Input):
 
     def open(self, context: Context) -> None:
         super().open(context)
-        from .clients import ensure_topic, sentences, settings
+        from .clients import connected, ensure_topic, sentences
 
         self._kafka = load()
         self._decode = decoder(self.codec)
@@ -132,22 +131,20 @@ class KafkaInput(Input):
             "heartbeat_interval_ms": max(100, min(3000, int(broker.session_timeout * 200))),
             "max_poll_interval_ms": int(self.max_poll_interval * 1000),
         }
-        with sentences(broker.bootstrap, ConnectError):
-            self._consumer = self._kafka.KafkaConsumer(
-                **{
-                    **settings(broker),
-                    "client_id": f"penstock-{context.name}",
-                    "enable_auto_commit": False,
-                    "auto_offset_reset": "none",
-                    "isolation_level": self.isolation,
-                    "max_poll_records": BATCH_SIZE,
-                    "max_partition_fetch_bytes": self.fetch_size,
-                    "allow_auto_create_topics": False,
-                    "metrics_enabled": False,
-                    **(grouped if self.group else {}),
-                    **_known(self._kafka.KafkaConsumer, broker.extra),
-                }
-            )
+        self._consumer = connected(
+            broker,
+            "KafkaConsumer",
+            client_id=f"penstock-{context.name}",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=self.isolation,
+            max_poll_records=BATCH_SIZE,
+            max_partition_fetch_bytes=self.fetch_size,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+            **(grouped if self.group else {}),
+            **_known(self._kafka.KafkaConsumer, broker.extra),
+        )
 
     def close(self) -> None:
         consumer, self._consumer = getattr(self, "_consumer", None), None
@@ -159,8 +156,8 @@ class KafkaInput(Input):
         self._kept = {
             number: positions.get(f"{self.context.name}/{number}") for number in range(self._count)
         }
-        self._member: Any = None
-        self._heard = self._looked = time.monotonic()
+        self._now: tuple[list[Any], frozenset[Any]] | None = None
+        self._heard = time.monotonic()
         self._begin()
         while True:
             if self._must_rejoin() and self._is_dirty():
@@ -226,9 +223,15 @@ class KafkaInput(Input):
                 hint="use a shorter epoch or a longer max_poll_interval",
             )
 
-    def _membership(self) -> Any:
+    def _membership(self) -> tuple[list[Any], frozenset[Any]] | None:
+        """Who we are in the group, and its partitions that are ours; None while that is open."""
+        if not self.group:
+            return self._now
         found = self._consumer.group_metadata()
-        return [found.group_id, found.generation_id, found.member_id] if self.group else None
+        if found.state != "<stable>":
+            return None
+        member = [found.group_id, found.generation_id, found.member_id]
+        return member, frozenset(self._consumer.assignment())
 
     def _poll(self) -> dict[int, list[Any]]:
         errors = self._kafka.errors
@@ -241,22 +244,22 @@ class KafkaInput(Input):
             except errors.OffsetOutOfRangeError:
                 self._take(self._consumer.assignment())
                 return {}
-            member = self._membership()
-            if member != self._member:
-                self._moved(member)
+            now = self._membership()
+            if now != self._now:
+                self._moved(now)
                 return {}  # fetched from where the group was, which need not be where we begin
         return {tp.partition: messages for tp, messages in found.items()}
 
-    def _moved(self, member: Any) -> None:
-        """We have joined, or partitions have moved: begin where each of them is."""
+    def _moved(self, now: tuple[list[Any], frozenset[Any]] | None) -> None:
+        """We have joined or left, or partitions have moved: begin where each of them is."""
         if self._is_dirty():
             raise TransientError(
                 f"{self.stream}: the group gave partitions to others before the epoch was over"
             )
-        self._member = member
+        self._now = now
         self._given.clear()
-        if member[1] >= 0:
-            self._take(self._consumer.assignment())
+        if now is not None:
+            self._take(now[1])
 
     # ---- partitions -----------------------------------------------------------------------------
 
@@ -319,7 +322,7 @@ class KafkaInput(Input):
         now = time.monotonic()
         if self.data_timeout is not None and now - self._heard > self.data_timeout:
             return True
-        if self.until == "never" or (self._member and self._member[1] < 0):
+        if self.until == "never" or (self.group and self._now is None):
             return False
         assigned = self._consumer.assignment()
         with self._sentences(self.stream):
@@ -329,28 +332,8 @@ class KafkaInput(Input):
                     position = self._consumer.position(tp)
                     if position is not None and position >= self._ends.get(tp.partition, 1 << 62):
                         self._done.add(tp.partition)
-        if assigned:
-            return {tp.partition for tp in assigned} <= self._done
-        if not self.group or now < self._looked:
-            return False
-        self._looked = now + _LOOK_EVERY
-        return self._others_are_done()
-
-    def _others_are_done(self) -> bool:
-        """Whether a member without a partition need not wait for one. What ends a transaction
-        stands behind its last message."""
-        from .positions import read_told
-
-        with self._sentences(self.stream):
-            ends = self._consumer.end_offsets(self._partitions)
-            found = {
-                tp: read_told(self._consumer.committed(tp, metadata=True))
-                for tp in self._partitions
-            }
-        return all(
-            told is not None and told.offset >= ends[tp] - 1 and (told.ended or self.until == "end")
-            for tp, told in found.items()
-        )
+        # A member without a partition waits: it gets those of others when they are done and leave.
+        return bool(assigned) and {tp.partition for tp in assigned} <= self._done
 
     # ---- messages -------------------------------------------------------------------------------
 
@@ -371,7 +354,7 @@ class KafkaInput(Input):
             "cluster": self._cluster,
         }
         if self.group:
-            batch.resume["member"] = self._member
+            batch.resume["member"] = self._now and self._now[0]
         if ended:
             batch.resume["ended"] = True
         self._given[number] = batch.resume

@@ -222,13 +222,17 @@ class KafkaOutput(TransactionalOutput):
 
     def _refused(self, error: Exception, record: Any, ordinal: int) -> Failure:
         """The failure of one record; raises what is not its own fault."""
+        from .clients import explained
+
         errors = load().errors
         if isinstance(error, errors.MessageSizeTooLargeError):
             error = RecordError(
                 f"is a message of more than {self.max_message_size} bytes; raise max_message_size "
                 "here and max.message.bytes of the topic, or make it smaller"
             )
-        elif isinstance(error, errors.KafkaError) or not isinstance(error, (ValueError, TypeError)):
+        elif isinstance(error, errors.KafkaError):
+            raise explained(error, self.stream) from error
+        elif not isinstance(error, (ValueError, TypeError)):
             raise error
         return Failure(record, ordinal, error)
 
@@ -241,6 +245,7 @@ class KafkaOutput(TransactionalOutput):
 
         self._make()
         self._last = last_checkpoint(self.broker, self._checkpoints)
+        self._told = dict(self._last.positions) if self._last is not None else {}
         return self._last
 
     def commit(self, checkpoint: Checkpoint) -> None:
@@ -309,7 +314,7 @@ class KafkaOutput(TransactionalOutput):
                 self._bounded(call, limit, self.stream)
         except Exception as error:
             producer, self._producer = self._producer, None
-            producer.close(timeout=0)
+            self._let_go(producer, 0)
             cause = error.__cause__
             fenced = (errors.ProducerFencedError, errors.InvalidProducerEpochError)
             if isinstance(cause, fenced):
@@ -348,11 +353,10 @@ class KafkaOutput(TransactionalOutput):
         if self._producer is not None:
             return
         from .checkpoints import topic_of
-        from .clients import ensure_topic, settings
+        from .clients import connected, ensure_topic
 
         broker, kafka = self.broker, load()
         wanted: dict[str, Any] = {
-            **settings(broker),
             "client_id": f"penstock-{self.context.name}",
             "acks": "all",
             "compression_type": None if self.compression == "none" else self.compression,
@@ -372,13 +376,13 @@ class KafkaOutput(TransactionalOutput):
             )
             wanted["transactional_id"] = self._checkpoints
             wanted["transaction_timeout_ms"] = int(self.transaction_timeout * 1000)
-        with self._sentences(broker.bootstrap, ConnectError):
-            try:
-                self._producer = kafka.KafkaProducer(**wanted)
-            except RuntimeError as error:  # its library is not there
-                hint = f"pip install 'penstock-broker-kafka[{self.compression}]'"
-                raise ConnectError(str(error), where=self.context.name, hint=hint) from error
-            if self.transactions:
+        try:
+            self._producer = connected(broker, "KafkaProducer", **wanted)
+        except RuntimeError as error:  # its library is not there
+            hint = f"pip install 'penstock-broker-kafka[{self.compression}]'"
+            raise ConnectError(str(error), where=self.context.name, hint=hint) from error
+        if self.transactions:
+            with self._sentences(broker.bootstrap, ConnectError):
                 self._producer.init_transactions()
 
     def _give_up(self, producer: Any) -> None:
@@ -388,7 +392,14 @@ class KafkaOutput(TransactionalOutput):
                 self._bounded(producer.abort_transaction, 5.0, self.stream)
             except Exception as error:
                 self.context.logger.info("an open transaction could not be taken back: %s", error)
-        producer.close(timeout=1 if self.transactions else 10)
+        self._let_go(producer, 1 if self.transactions else 10)
+
+    def _let_go(self, producer: Any, seconds: float) -> None:
+        """Close it, whatever it still had to send."""
+        try:
+            producer.close(timeout=seconds)
+        except load().errors.KafkaError as error:
+            self.context.logger.info("what was not sent is left out: %s", error)
 
     def _failed(self, error: BaseException) -> None:
         """Called from the producer's thread for a message that did not get through."""

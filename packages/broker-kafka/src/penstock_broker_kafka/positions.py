@@ -37,16 +37,25 @@ def read_told(found: Any) -> Told | None:
 
 
 def of_group(positions: Iterable[Any], cluster: str, pipeline: str) -> dict[Any, dict[Any, Any]]:
-    """The offsets that are to be committed with the records made of what was read, by member."""
+    """The offsets that are to be committed with the records made of what was read, by member.
+
+    Of each group only those of the newest generation: others were kept by an earlier run, or are of
+    partitions that have gone to somebody else.
+    """
     kafka = load()
+    ours = [
+        one
+        for one in positions
+        if isinstance(one, dict) and one.get("cluster") == cluster and one.get("member")
+    ]
+    newest: dict[str, int] = {}
+    for group, generation, _ in (one["member"] for one in ours):
+        newest[group] = max(generation, newest.get(group, generation))
     made: dict[Any, dict[Any, Any]] = {}
-    for position in positions:
-        if not isinstance(position, dict) or position.get("cluster") != cluster:
-            continue
-        if not position.get("member"):
-            continue
+    for position in ours:
         group, generation, member = position["member"]
-        metadata = kafka.ConsumerGroupMetadata(group, generation, member, None)
-        partition = kafka.TopicPartition(position["topic"], position["partition"])
-        made.setdefault(metadata, {})[partition] = told(position, pipeline)
+        if generation == newest[group]:
+            metadata = kafka.ConsumerGroupMetadata(group, generation, member, None)
+            partition = kafka.TopicPartition(position["topic"], position["partition"])
+            made.setdefault(metadata, {})[partition] = told(position, pipeline)
     return made
