@@ -1,6 +1,7 @@
 """W3 in Penstock, from Python: lists in memory, `join`, `window`, a list.
 
-Everything at its defaults: keys checked, what has no match counted, positions, report, conservation.
+Everything at its defaults: keys checked, what has no match counted, positions, report,
+conservation.
 """
 
 from __future__ import annotations

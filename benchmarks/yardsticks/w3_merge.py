@@ -1,4 +1,7 @@
-"""W3 by hand: a merge of two sorted lists and a sum per window. No checks, no counts, no duplicates."""
+"""W3 by hand: a merge of two sorted lists and a sum per window.
+
+No checks, no counts, no duplicates.
+"""
 
 import json
 import sys

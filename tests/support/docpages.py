@@ -275,7 +275,8 @@ def unknown_names(command: str) -> Iterator[str]:
         yield from (f"there is no 'make {name}'" for name in names if name not in targets)
     if words[0] == "nox" and len(words) > 2:
         source = (REPO / "noxfile.py").read_text(encoding="utf-8")
-        for name in words[words.index("-s") + 1 :] if "-s" in words else []:
+        own = words[: words.index("--")] if "--" in words else words  # the rest is the session's
+        for name in own[own.index("-s") + 1 :] if "-s" in own else []:
             session = re.split(r"[-(]", name)[0]
             if not re.search(rf"^def {session}_?\(session", source, re.MULTILINE):
                 yield f"there is no session {name!r}"
