@@ -1,5 +1,5 @@
 """From an empty folder to a locked deployment, with wheels only: a plugin of ten lines is made,
-held to the rules for its role, used in a tested pipeline, locked, and run where nothing else is.
+certified, used in a tested pipeline, locked, and run where nothing else is.
 
     python show.py --wheels FOLDER     where the wheels of Penstock's packages are
 
@@ -48,10 +48,14 @@ def show(folder: Path, given: Path) -> int:
     here("penstock", "new", "plugin", "iban", "--role", "inspector", "--distribution", "acme-iban")
     put(FILES / "inspector.py", folder / "acme-iban" / "src" / "acme_iban")
     put(FILES / "test_inspector.py", folder / "acme-iban" / "tests")
-    put(FILES / "test_conformance.py", folder / "acme-iban" / "tests")
+    put(FILES / "conformance.py", folder / "acme-iban" / "src" / "acme_iban")
     here("pytest", "-q", "acme-iban")
     here("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", "wheels", "./acme-iban")
     here("python", "-m", "pip", "install", "-q", *links, "acme-iban")
+
+    say("certified")
+    here("penstock", "certify", "acme-iban")
+    here("penstock", "plugins")
 
     say("used in a pipeline, which has tests")
     for name in ("accounts.csv", "accounts.yaml", "accounts.test.yaml"):

@@ -20,7 +20,7 @@ def show(wheels: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(600)
-def test_a_plugin_of_ten_lines_is_used_tested_locked_and_deployed(wheels, tmp_path):
+def test_a_plugin_of_ten_lines_is_certified_used_tested_locked_and_deployed(wheels, tmp_path):
     folder, given = tmp_path / "empty", tmp_path / "given"
     folder.mkdir()
     given.mkdir()

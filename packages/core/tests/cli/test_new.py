@@ -289,6 +289,7 @@ def test_a_new_plugin_has_the_files_that_every_package_has():
         "penstock-weather/.gitignore",
         "penstock-weather/src/penstock_weather/__init__.py",
         "penstock-weather/src/penstock_weather/plugin.py",
+        "penstock-weather/src/penstock_weather/conformance.py",
         "penstock-weather/src/penstock_weather/input.py",
         "penstock-weather/src/penstock_weather/py.typed",
         "penstock-weather/tests/test_input.py",
