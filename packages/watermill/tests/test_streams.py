@@ -252,7 +252,9 @@ def test_W29_topics_are_named_and_further_options_reach_the_clients(kafka, tmp_p
 
 def test_W29_without_the_package_for_kafka_it_says_which_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "penstock_broker_kafka", None)
-    with pytest.raises(PluginError, match="the Kafka broker is not installed; pip install penstock-broker-kafka"):
+    with pytest.raises(
+        PluginError, match="the Kafka broker is not installed; pip install penstock-broker-kafka"
+    ):
         KafkaMessageBroker(topic_names=TOPICS, kafka_url="kafka:9092").input(Location)
 
 
