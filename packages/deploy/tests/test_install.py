@@ -80,7 +80,8 @@ requirements = [
 
 def test_a_tool_of_uv_is_made_anew_with_what_it_had(outside):
     command = command_for(outside("uv tool", RECEIPT), ["penstock-input-csv>=1"], ["/w"], True)
-    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    python = command[4]
+    assert Path(python).parent.parent == Path(sys.base_prefix)
     assert command == [
         *["/bin/uv", "tool", "install", "--python", python, "--find-links", "/w", "--no-index"],
         *["penstock==0.1", "--with", "penstock-input-csv>=1"],
@@ -186,6 +187,7 @@ def test_what_pip_refuses_is_an_error(place):
     )
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("manager", ["uv", "pipx"])
 def test_a_tool_of_uv_and_an_application_of_pipx_for_real(place, manager):
     """Each is installed from wheels into folders of the test, and given two plugins, one after the

@@ -119,8 +119,13 @@ def _name(requirement: str) -> str:
 
 
 def _base() -> str:
-    """The interpreter that the tool's environment was made with."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+    """The interpreter that the tool's environment was made with. Not only its version: uv would
+    fetch another one of that version when it does not know where this one is."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for name in (f"bin/python{version}", "python.exe"):
+        if Path(sys.base_prefix, name).is_file():
+            return str(Path(sys.base_prefix, name))
+    return version
 
 
 def _pipx(environment: Environment, names: Sequence[str], places: list[str]) -> list[str]:
