@@ -219,6 +219,7 @@ def w3(rows: int, with_peers: bool) -> Workload:
 
     contenders = [
         itself("hand merge", YARDSTICKS / "w3_merge.py"),
+        itself("hand merge, unique keys", YARDSTICKS / "w3_unique.py"),
         _if_installed(itself(NAME, OURS / "w3.py")),
     ]
     return Workload(

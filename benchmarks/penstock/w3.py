@@ -1,7 +1,6 @@
 """W3 in Penstock, from Python: lists in memory, `join`, `window`, a list.
 
-Everything at its defaults: keys checked, what has no match counted, positions, report,
-conservation.
+Everything at its defaults: keys checked, misses counted, positions, report, conservation.
 """
 
 from __future__ import annotations
@@ -9,24 +8,26 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from w3_streams import WINDOW, streams
 
-from penstock import Batch, Output, RecordInput, component, run
+from penstock import BATCH_SIZE, Batch, Input, Output, component, run
 from penstock_streams import JoinInput, On, Window
 
 
-class ListInput(RecordInput):
-    """Read the items of a list, which are data and not an option: nothing looks at each."""
+class ListInput(Input):
+    """Hand out slices of a list, which is data and not an option: nothing looks at each item."""
 
     def __init__(self, items: list[Any]) -> None:
         self.items = items
 
-    def records(self, skip: int) -> Iterable[Any]:
-        return islice(self.items, skip, None)
+    def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
+        done: int = positions.get(self.context.name, 0)
+        while part := self.items[done : done + BATCH_SIZE]:
+            first, done = done + 1, done + len(part)
+            yield Batch(part, "", range(first, done + 1), done)
 
 
 @component

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-WINDOW = 600
+WINDOW = 3600
 
 
 def streams(rows: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

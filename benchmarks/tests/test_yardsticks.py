@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import gen
 import pytest
@@ -48,3 +49,25 @@ def test_w2_counts_every_record(script: str) -> None:
     told = json.loads(run(script, 1_000, 3))
     assert told["records"] == 1_000
     assert told["seconds"] > 0
+
+
+@pytest.mark.parametrize("script", ["w3_merge.py", "w3_unique.py"])
+def test_w3_joins_and_sums_by_window(tmp_path: Path, script: str, monkeypatch: Any) -> None:
+    monkeypatch.syspath_prepend(FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    from w3_streams import WINDOW, streams
+
+    told = json.loads(run(script, 4_000))
+    assert told["records"] == 4_000
+    left, right = streams(4_000)
+    limits = {one["t"]: one["limit"] for one in right}
+    both = [{**one, "limit": limits[one["t"]]} for one in left if one["t"] in limits]
+    assert len(both) == 1_000
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    for window in written:
+        assert window["end"] == window["start"] + WINDOW
+        inside = [one for one in both if window["start"] <= one["t"] < window["end"]]
+        assert window["n"] == len(inside)
+        assert window["total"] == sum(one["value"] for one in inside)
+        assert window["most"] == max(one["limit"] for one in inside)
+    assert sum(window["n"] for window in written) == 1_000

@@ -1,42 +1,49 @@
-"""W3 by hand: a merge of two sorted lists and a sum per window.
-
-No checks, no counts, no duplicates.
-"""
+"""W3 by hand: a merge of two sorted streams and sums per window. No checks, no counts."""
 
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from w3_streams import WINDOW, streams
 
+BY_TIME = itemgetter("t")
 
-def merge(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    results = []
-    others = iter(right)
-    other = next(others, None)
+
+def merge(left: Iterable[Any], right: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Every pair with the same key, whichever side has it several times."""
+    others = groupby(right, BY_TIME)
+    other, matches = next(others, (None, iter(())))
+    for key, records in groupby(left, BY_TIME):
+        while other is not None and other < key:
+            other, matches = next(others, (None, iter(())))
+        if other is None:
+            return
+        if other == key:
+            found = list(matches)
+            for record in records:
+                for match in found:
+                    yield {**record, **match}
+
+
+def sums(rows: Iterable[Any]) -> Iterator[dict[str, int]]:
     start = None
     count = total = most = 0
-    for record in left:
-        key = record["t"]
-        while other is not None and other["t"] < key:
-            other = next(others, None)
-        if other is None:
-            break
-        if other["t"] == key:
-            row = {**record, **other}
-            begin = key - key % WINDOW
-            if begin != start:
-                if start is not None:
-                    results.append(result(start, count, total, most))
-                start, count, total, most = begin, 0, 0, 0
-            count += 1
-            total += row["value"]
-            if row["limit"] > most:
-                most = row["limit"]
+    for row in rows:
+        begin = row["t"] - row["t"] % WINDOW
+        if begin != start:
+            if start is not None:
+                yield result(start, count, total, most)
+            start, count, total, most = begin, 0, 0, 0
+        count += 1
+        total += row["value"]
+        if row["limit"] > most:
+            most = row["limit"]
     if start is not None:
-        results.append(result(start, count, total, most))
-    return results
+        yield result(start, count, total, most)
 
 
 def result(start: int, count: int, total: int, most: int) -> dict[str, int]:
@@ -46,7 +53,7 @@ def result(start: int, count: int, total: int, most: int) -> dict[str, int]:
 def main(rows: int) -> None:
     left, right = streams(rows)
     started = time.perf_counter()
-    results = merge(left, right)
+    results = list(sums(merge(left, right)))
     seconds = time.perf_counter() - started
     with open("out.jsonl", "w", encoding="utf-8") as out:
         out.writelines(json.dumps(one) + "\n" for one in results)

@@ -79,25 +79,34 @@ class Rows:
 
     def _pairs(self, elements: Sequence[Any], start: int) -> Shaped:
         """Two parts: nearly every join."""
+        if not start:
+            rows = self._ones(elements)
+            if rows is not None:
+                return Shaped(rows, None, len(elements))
         (part,) = self.tree.parts
-        shared = len(part.shared)
-        rows: list[Any] = []
+        rows = []
         end = start
-        for left, (group,) in elements[start:] if start else elements:
+        for left, (group,) in elements[start:]:
             if group is None:
                 rows.append(left)
             else:
-                for right in group:
-                    row = {**left, **right}
-                    if len(row) + shared != len(left) + len(right):
-                        row = merged(left, right, part)
-                    rows.append(row)
+                rows += [merged(left, right, part) for right in group]
             end += 1
             if len(rows) > _ENOUGH:
                 break
-        if len(rows) == end - start:
-            return Shaped(rows, None, end)
         return Shaped(rows, [len(group or "1") for _, (group,) in elements[start:end]], end)
+
+    def _ones(self, elements: Sequence[Any]) -> list[Any] | None:
+        """The rows where each element has one match and no name is taken; else None."""
+        try:
+            pairs = [(left, right) for left, ((right,),) in elements]
+        except (TypeError, ValueError):  # one has no match, or several
+            return None
+        rows = [{**left, **right} for left, right in pairs]
+        (part,) = self.tree.parts
+        # Of every row can be missing only names that both sides have.
+        names = sum([len(left) + len(right) for left, right in pairs])
+        return rows if sum(map(len, rows)) + len(part.shared) * len(rows) == names else None
 
     def _all(self, elements: Sequence[Any], start: int) -> Shaped:
         rows: list[Any] = []
