@@ -399,6 +399,30 @@ def test_a_member_that_dies_is_replaced_and_only_what_it_had_not_committed_is_re
     a.one.close()
 
 
+def test_a_partition_that_comes_back_is_where_the_others_left_it(tmp_path):
+    broker = FileBroker(path=tmp_path)
+    write(broker, [{"n": n} for n in range(10)])
+    a = Member(broker, "a")
+    settle(a, until=lambda: len(a.found) == 10)
+    a.commit()
+    long_ago = dict(a.positions)
+    a.one.close()
+    write(broker, [{"n": n} for n in range(10, 20)], epoch=2)
+    b = Member(broker, "b")
+    settle(b, until=lambda: len(b.found) == 10)
+    b.commit()
+    b.one.close()
+    again = Member(broker, "a", long_ago)
+    settle(again, until=lambda: again.owned == [0])
+    again.commit()  # with the position that the run has had since
+    again.one.close()
+    c = Member(broker, "c")
+    settle(c, until=lambda: c.owned == [0])
+    c.step()
+    assert (again.found, c.found) == ([], [])
+    c.one.close()
+
+
 def test_a_group_goes_on_where_another_pipeline_of_it_was(tmp_path):
     broker = FileBroker(path=tmp_path)
     write(broker, [{"n": 1}])

@@ -467,6 +467,17 @@ def test_the_group_is_told_what_is_safe_and_another_pipeline_goes_on_from_there(
     assert members(broker, topic, "b", {})[0] == [{"n": 10}]
 
 
+def test_a_partition_that_comes_back_is_where_the_others_left_it(broker, topic):
+    write(broker, topic, [{"n": n} for n in range(10)], transactions=False)
+    _, long_ago = members(broker, topic, "a", {})
+    write(broker, topic, [{"n": n} for n in range(10, 20)], transactions=False)
+    assert len(members(broker, topic, "b", {})[0]) == 10
+    found, _ = members(broker, topic, "a", long_ago)  # which it commits, having read nothing
+    assert found == []
+    told = committed(broker, topic, f"g.{topic}")
+    assert (told.offset, told.metadata) == (20, "penstock:b")
+
+
 def test_what_a_pipeline_told_its_group_does_not_keep_it_from_starting_over(broker, topic):
     write(broker, topic, [{"n": 1}], transactions=False)
     assert members(broker, topic, "a", {})[0] == [{"n": 1}]

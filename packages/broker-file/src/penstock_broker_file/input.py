@@ -66,6 +66,7 @@ class FileStreamInput(Input):
         self._group: Group | None = None
         self._given: dict[int, Mapping[str, Any]] = {}
         self._safe: dict[int, Mapping[str, Any]] = {}
+        self._begun: dict[int, int] = {}
         self._changing = Lock()  # of partitions, while the run tells what is safe
         self._committed = Event()
         self._parser = Parser()
@@ -111,6 +112,10 @@ class FileStreamInput(Input):
         with self._changing:
             for source, position in positions.items():
                 number = int(source.rpartition("/")[2])
+                # A partition that was here, went to others and came back is where they left it,
+                # while the run still has the position of long ago.
+                if position["record"] < self._begun.get(number, 1 << 62):
+                    continue
                 self._safe[number] = position
                 if self._group is not None and number in self._group.owned:
                     self._group.keep(number, position, self.context.pipeline)
@@ -137,6 +142,7 @@ class FileStreamInput(Input):
         if position is None and self.start == "latest":
             reader.to_end(self._stream.head())
         self._readers[number] = reader
+        self._begun[number] = reader.record
         if position is not None:
             self._given[number] = self._safe[number] = position
 
@@ -151,6 +157,7 @@ class FileStreamInput(Input):
         with self._changing:
             for number in surplus:
                 self._readers.pop(number).close()
+                del self._begun[number]
                 group.give_back(number)
             for number in sorted(group.claim()):
                 self._begin(number, self._begin_at(group, number))

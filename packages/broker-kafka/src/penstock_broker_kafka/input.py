@@ -120,6 +120,7 @@ class KafkaInput(Input):
         self._done: set[int] = set()
         self._ended: set[int] = set()  # partitions at whose mark we begin
         self._ends: dict[int, int] = {}
+        self._begun: dict[int, int] = {}
         self._lost = 0
         broker = self.broker
         self._cluster, self._count = ensure_topic(
@@ -179,7 +180,13 @@ class KafkaInput(Input):
     def commit(self, positions: Mapping[str, Any]) -> None:
         """Only notes what is safe: whoever reads tells the group, as a consumer belongs to one
         thread."""
-        changed = {int(source.rpartition("/")[2]): one for source, one in positions.items()}
+        # A partition that was here, went to others and came back is where they left it, while the
+        # run still has the position of long ago.
+        changed = {
+            number: one
+            for source, one in positions.items()
+            if one["offset"] >= self._begun.get(number := int(source.rpartition("/")[2]), 1 << 62)
+        }
         self._to_tell = {**self._to_tell, **changed}
         self._safe = {**self._safe, **changed}
         self._committed.set()
@@ -272,8 +279,10 @@ class KafkaInput(Input):
         self._ends = {tp.partition: end for tp, end in ends.items()}
         self._done.clear()
         self._ended.clear()
+        self._begun = {}
         for tp in partitions:
             offset, ended = self._begin_at(tp, firsts[tp], ends[tp])
+            self._begun[tp.partition] = offset
             consumer.seek(tp, offset)
             if ended:
                 self._ended.add(tp.partition)
