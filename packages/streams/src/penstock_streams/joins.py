@@ -156,6 +156,7 @@ class JoinInput(Input):
         self._parts: dict[str, Part] = {}
         first = next(name for name in self.inputs if name not in self.on)
         self._root = self._side(first, None)
+        self._root.joined = False
         tree = self._tree(first, None)
         self._shape = Nested(tree) if self.shape == "nested" else Rows(tree)
         for name, part in self._parts.items():

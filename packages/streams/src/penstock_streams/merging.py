@@ -272,12 +272,15 @@ class Side:
         self.part = part
         self.edges: list[Edge] = []
         self.unmatched = 0
+        self.joined = True  # to another side, which needs the keys
+        self._ended_at: tuple[Mark | None, Mark] = (None, {})
 
     def read(self, start: Start) -> Iterator[Stretch | None]:
         """Stretches from `start` on; None when nothing is ready; empty ones in a long search."""
         mark = start["mark"] if start else None
         skip = start["skip"] if start else 0
         self.part.resume(mark)
+        self._ended_at = (None, {})
         self.unmatched = mark["unmatched"] if mark and self.edges else 0
         for index, edge in enumerate(self.edges):
             edge.resume(mark["edges"][index] if mark else None)
@@ -309,7 +312,10 @@ class Side:
 
     def _joined(self, stretch: Stretch) -> Iterator[Stretch | None]:
         """Match a stretch with every edge; what all have answered is passed on at once."""
-        mark = self._with_edges(stretch.mark)
+        # Where the last stretch ended this one begins, and the edges have not moved since.
+        part_mark, mark = self._ended_at
+        if part_mark is not stretch.mark:
+            mark = self._with_edges(stretch.mark)
         wanted = [[stretch.keys[column] for column in edge.columns] for edge in self.edges]
         found: list[Matches] = [[] for _ in self.edges]
         done = given = 0
@@ -322,6 +328,7 @@ class Side:
             if whole:
                 assert stretch.after is not None
                 after = self._with_edges(stretch.after)
+                self._ended_at = (stretch.after, after)
             if piece.elements or whole or not any(edge.waiting for edge in self.edges):
                 piece.mark, piece.first, piece.after = mark, given, after
                 yield piece
@@ -334,7 +341,8 @@ class Side:
     def _piece(self, stretch: Stretch, found: list[Matches], done: int, ready: int) -> Stretch:
         """What becomes of the elements from `done` to `ready`."""
         part = slice(done, ready)
-        elements, keys = stretch.elements[part], [column[part] for column in stretch.keys]
+        elements = stretch.elements[part]
+        keys = [column[part] for column in stretch.keys] if self.joined else []
         matches = [got[part] for got in found]
         for edge, got in zip(self.edges, list(matches)):
             if edge.kind == "inner" and None in got:

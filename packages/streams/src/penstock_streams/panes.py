@@ -77,6 +77,13 @@ class Table(NamedTuple):
     times: list[Any]
     bys: list[Any]
     columns: list[list[Any]]  # one for each aggregate
+    in_order: bool = False  # the times are known not to fall, and none is late
+
+
+def _at(column: list[Any], rows: Sequence[int]) -> list[Any]:
+    if type(rows) is range:
+        return column[rows.start : rows.stop]
+    return [column[row] for row in rows]
 
 
 class Pane:
@@ -118,9 +125,9 @@ class Pane:
         if answer:
             self.answers += len(rows)
         if keep:
-            self.records.extend([table.records[row] for row in rows])
+            self.records.extend(_at(table.records, rows))
         for aggregate, column in zip(self.aggregates, table.columns):
-            values = [column[row] for row in rows]
+            values = _at(column, rows)
             aggregate.add([one for one in values if one is not None] if None in values else values)
 
     def state(self) -> list[Any]:

@@ -99,6 +99,7 @@ class Part:
     def read(self) -> Iterator[Stretch | None]:
         """What comes after the mark; None when nothing is ready."""
         batches = self.source.read(self._at)
+        mark = self.mark()
         try:
             for batch in batches:
                 if batch is None or batch is EPOCH_END:
@@ -106,12 +107,12 @@ class Part:
                         self.set_aside(batch)
                     yield None
                     continue
-                mark = self.mark()
                 records, keys = self._sound(batch)
                 if batch.resume is not None:
                     self._at[batch.source or self.name] = batch.resume
+                before, mark = mark, self.mark()
                 if records:
-                    yield Stretch(records, keys, mark, 0, self.mark())
+                    yield Stretch(records, keys, before, 0, mark)
         finally:
             close = getattr(batches, "close", None)
             if close is not None:  # an iterator need not be a generator

@@ -176,8 +176,12 @@ class Window(Transformer):
 
     def process(self, batch: Batch) -> Iterable[Batch]:
         table, failures = self._table(batch)
-        watermarks = self._watermarks(table) if self._kind.timed else []
-        table, watermarks, late = self._in_time(table, watermarks)
+        late: list[Any] = []
+        watermarks = self._in_order(table) if self._kind.timed else []
+        if watermarks is not None:
+            table = table._replace(in_order=self._kind.timed)
+        else:
+            table, watermarks, late = self._in_time(table, self._watermarks(table))
         if table.records and (self.give == "windows" or self.kind == "session"):
             rows = self._kind.add(table, watermarks)
             late += [self._too_late(table, row, watermarks[row]) for row in rows]
@@ -331,6 +335,18 @@ class Window(Transformer):
 
     # ---- what is late ---------------------------------------------------------------------------
 
+    def _in_order(self, table: Table) -> list[Any] | None:
+        """The watermark for all records, if none of them can be late: nearly always. Else None."""
+        source, times = table.source, table.times
+        latest = self._marks.get(source, float("-inf"))
+        if not times or self._watermark > times[0] or not in_order(times, latest):
+            return None
+        if self.idle_after is not None:
+            self._seen[source] = self.context.clock.now()
+        before, self._marks[source] = self._watermark, times[-1]
+        self._watermark = max(before, min(self._marks.values()) - self._lateness)
+        return [before] * len(times)
+
     def _watermarks(self, table: Table) -> list[Any]:
         """The watermark when each record came; the one after all of them is kept."""
         source = table.source
@@ -340,12 +356,6 @@ class Window(Transformer):
         behind = min(others) if others else TOP
         latest = self._marks.get(source, float("-inf"))
         watermark, found = self._watermark, []
-        if table.times and in_order(table.times, latest) and watermark <= table.times[0]:
-            # Nothing is late, nearly always: no record needs a watermark of its own.
-            self._marks[source] = latest = table.times[-1]
-            mark = (latest if behind > latest else behind) - self._lateness
-            self._watermark = max(watermark, mark)
-            return [watermark] * len(table.times)
         for time in table.times:
             found.append(watermark)
             if time > latest:
@@ -360,7 +370,7 @@ class Window(Transformer):
 
     def _in_time(self, table: Table, watermarks: list[Any]) -> tuple[Table, list[Any], list[Any]]:
         """The table without late records, and those, each with its ordinal and why."""
-        if not watermarks or all(map(le, watermarks, table.times)):
+        if all(map(le, watermarks, table.times)):
             return table, watermarks, []
         flags = [self._kind.late(*both) for both in zip(table.times, watermarks)]
         if not any(flags):
