@@ -13,6 +13,7 @@ from typing import Literal
 
 import footprint
 import gen
+import kafkaserver
 import peers
 from measure import Contender, Race, Result
 
@@ -250,6 +251,41 @@ def w4(rows: int, with_peers: bool) -> Workload:
     )
 
 
+# ---- W8: from a topic to a topic ----------------------------------------------------------------
+
+
+def w8(rows: int, with_peers: bool) -> Workload:
+    """A tenth of the rows: the client library needs ten microseconds for each."""
+    del with_peers
+    count = rows // 10
+    missing = ""
+    where: tuple[str, ...] = ("", "")
+    try:
+        where = kafkaserver.filled(count)
+    except RuntimeError as error:
+        missing = f"has no Kafka: {error}"
+    races = []
+    for kind in ("plain", "transactions"):
+
+        def contender(name: str, script: Path, kind: str = kind) -> Contender:
+            command = (sys.executable, str(script), *where, str(count), kind)
+            return Contender(name, command, count, times_itself=True, missing=missing)
+
+        contenders = [
+            contender("bare loop", YARDSTICKS / "w8_loop.py"),
+            _if_installed(contender(NAME, OURS / "w8.py")),
+        ]
+        races.append(Race(f"W8, {kind}", contenders))
+    return Workload(
+        f"W8: {kafkaserver.MESSAGE}-byte messages from a topic of Kafka to another, at least once "
+        "and in transactions",
+        races,
+        [faster("W8, plain", "bare loop", 0.8), faster("W8, transactions", "bare loop", 0.8)],
+        unit="ns/record",
+        ratio="speed",
+    )
+
+
 # ---- W2: what a stage costs --------------------------------------------------------------------
 
 W2_LIMITS = {1: 100, 5: 210, 10: 350}
@@ -361,6 +397,7 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W4": w4,
     "W5": w5,
     "W6": w6,
+    "W8": w8,
     "E1": e1,
 }
 

@@ -347,8 +347,10 @@ def test_the_lag_is_told(broker, topic):
     seen: dict[str, Any] = {}
     one = broker.input(topic, until="end")
     one.open(Context("clicks", observations=seen))
+    assert one.progress() is None
     first = next(batch for batch in one.read({}) if batch)
     one.commit({"clicks/0": first.resume})
+    assert one.progress() == 0.512
     one.close()
     assert seen == {"lag": 488}
 

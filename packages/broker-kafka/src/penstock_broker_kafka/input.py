@@ -198,6 +198,17 @@ class KafkaInput(Input):
         offsets = {number: given["offset"] for number, given in self._given.items() if given}
         return sum(max(0, end - offsets.get(number, 0)) for number, end in self._ends.items())
 
+    def progress(self) -> float | None:
+        if self.until != "end" or not self._ends:
+            return None
+        total = sum(end - self._begun[number] for number, end in self._ends.items())
+        read = sum(
+            min(given["offset"], self._ends[number]) - self._begun[number]
+            for number, given in self._given.items()
+            if given and number in self._begun
+        )
+        return read / total if total > 0 else 1.0
+
     # ---- what the group does --------------------------------------------------------------------
 
     def _begin(self) -> None:
