@@ -59,8 +59,8 @@ class ComponentSuite(Suite):
         record_property("promises", "".join(filter(None, promises)))
         again = pickle.loads(pickle.dumps(any_component))  # noqa: S301 - our own
         assert type(again) is type(any_component)
-        assert repr(again) == repr(any_component), "pickled, it has other options"
         if dataclasses.is_dataclass(any_component):
+            assert repr(again) == repr(any_component), "pickled, it has other options"
             assert again == any_component, "pickled, it is no longer equal"
         again.close()  # as `open` may have failed
         fresh(any_component).close()

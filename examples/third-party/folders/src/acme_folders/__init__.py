@@ -1,0 +1,1 @@
+"""Streams of Penstock pipelines as files in a folder."""

@@ -1,0 +1,1 @@
+"""Give the records of Penstock pipelines names for URLs."""

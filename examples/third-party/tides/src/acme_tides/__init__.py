@@ -1,0 +1,1 @@
+"""Read the heights of the tide with Penstock."""
