@@ -92,6 +92,7 @@ def kill(
     )
 
 
+@pytest.mark.holds("replayable", "transactional")
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_stream_holds_each_record_once_and_in_order(

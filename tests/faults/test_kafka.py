@@ -33,6 +33,7 @@ def fleet(kafka_server: Kafka, tmp_path: Path) -> Iterator[Callable[..., Fleet]]
             one.stop()
 
 
+@pytest.mark.holds("replayable", "transactional")
 @pytest.mark.timeout(300)
 # The client library leaves a socket open each time it finds no broker.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
