@@ -102,12 +102,19 @@ class Key:
         return self.given if isinstance(self.given, str) else repr(self.given)
 
 
-def in_order(keys: Sequence[Any], last: Any) -> bool:
+_SORTED_FAST = ({int}, {str})
+"""Kinds of keys for which sorting what is sorted is quicker than comparing neighbours."""
+
+
+def in_order(keys: list[Any], last: Any) -> bool:
     """Whether no key is None, nan or smaller than one before it; `last` came before them all."""
     if not keys:
         return True
     try:
         first = keys[0]
+        kinds = set(map(type, keys))
+        if kinds in _SORTED_FAST:
+            return bool(last <= first) and sorted(keys) == keys
         return (
             first is not None
             and first == first

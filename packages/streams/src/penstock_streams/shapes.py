@@ -7,6 +7,7 @@ that is joined to it; with an element that nothing is joined to, as itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
+from itertools import chain
 from typing import Any, NamedTuple
 
 from penstock import RunError
@@ -105,7 +106,7 @@ class Rows:
         rows = [{**left, **right} for left, right in pairs]
         (part,) = self.tree.parts
         # Of every row can be missing only names that both sides have.
-        names = sum([len(left) + len(right) for left, right in pairs])
+        names = sum(map(len, chain.from_iterable(pairs)))
         return rows if sum(map(len, rows)) + len(part.shared) * len(rows) == names else None
 
     def _all(self, elements: Sequence[Any], start: int) -> Shaped:
