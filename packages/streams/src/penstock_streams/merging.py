@@ -58,6 +58,7 @@ class Edge:
         self._keys: list[Any] = [TOP]
         self._lookup: dict[Any, Any] | None = None
         self._first = self._index = 0
+        self._equal = 0  # so many from the index on are known to have the key that is wanted
         self._key: Any = BOTTOM
         self._group: list[Any] | None = None
         self._ended = False
@@ -170,6 +171,7 @@ class Edge:
             self._lookup = self._make_lookup()
         if not self._lookup:
             return
+        self._equal = 0
         part = wanted[done:stop]
         groups = list(map(self._lookup.get, part))
         found += groups
@@ -214,10 +216,13 @@ class Edge:
                 self._key, self._group = BOTTOM, None
                 return self._refill(index)
             first = index
+            index += self._equal
+            self._equal = 0
             while keys[index] == key:
                 index += 1
             if keys[index] is TOP and index > first and not self._ended:
-                # The group may go on in the next stretch: begin with it again.
+                # The group may go on in the next stretch.
+                self._equal = index - first
                 self.unmatched += unmatched
                 self._first = self._index = first
                 self._key, self._group = BOTTOM, None
