@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from penstock_testkit.servers import MariaDB, PostgreSQL, Server, free_port, running
+from penstock_testkit.servers import (
+    MariaDB,
+    PostgreSQL,
+    RabbitMQ,
+    Redis,
+    Server,
+    free_port,
+    running,
+)
 
 LISTENS = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
 
@@ -137,3 +146,28 @@ def test_mariadb_has_a_database_for_each_test(mariadb_server: MariaDB):
     with mariadb_server.database() as url, mariadb_server.database() as other:
         assert url.startswith(f"mariadb://root@127.0.0.1:{mariadb_server.port}/test_")
         assert url != other
+
+
+def test_redis_answers_and_keeps_what_it_has_through_a_crash():
+    def ask(server: Redis, line: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as asked:
+            asked.sendall(line.encode() + b"\r\n")
+            return asked.recv(100)
+
+    with running(Redis) as server:
+        assert server.url() == f"redis://127.0.0.1:{server.port}/0"
+        assert ask(server, "SET bell rung") == b"+OK\r\n"
+        server.stop(server.crashed_by)
+        server.start()
+        assert ask(server, "GET bell") == b"$4\r\nrung\r\n"
+
+
+def test_rabbitmq_greets_and_leaves_no_port_mapper_behind():
+    with running(RabbitMQ) as server:
+        assert server.is_ready()
+        assert server.url() == f"amqp://guest:guest@127.0.0.1:{server.port}//"
+        mapper = server._mapper_port
+        socket.create_connection(("127.0.0.1", mapper), timeout=5).close()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", mapper), timeout=5)
+    assert not server.is_ready()

@@ -5,5 +5,7 @@ from __future__ import annotations
 from .servers.kafka import kafka_server
 from .servers.mariadb import mariadb_server
 from .servers.postgresql import postgresql_server
+from .servers.rabbitmq import rabbitmq_server
+from .servers.redis import redis_server
 
-__all__ = ["kafka_server", "mariadb_server", "postgresql_server"]
+__all__ = ["kafka_server", "mariadb_server", "postgresql_server", "rabbitmq_server", "redis_server"]

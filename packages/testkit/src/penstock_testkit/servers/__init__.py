@@ -9,5 +9,17 @@ from .base import Server, free_port, require, running
 from .kafka import Kafka
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
+from .rabbitmq import RabbitMQ
+from .redis import Redis
 
-__all__ = ["Kafka", "MariaDB", "PostgreSQL", "Server", "free_port", "require", "running"]
+__all__ = [
+    "Kafka",
+    "MariaDB",
+    "PostgreSQL",
+    "RabbitMQ",
+    "Redis",
+    "Server",
+    "free_port",
+    "require",
+    "running",
+]
