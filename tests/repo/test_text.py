@@ -12,6 +12,7 @@ LONG_MODULES: dict[str, str] = {
     "packages/input-csv/tests/test_csv_input.py": "one promise after the other of one input",
     "packages/input-json/tests/test_input.py": "one promise after the other of one input",
     "packages/broker-file/tests/test_streams.py": "one promise after the other of one broker",
+    "packages/broker-kafka/tests/test_kafka.py": "one promise after the other of one broker",
     "packages/files/tests/test_writing.py": "one promise after the other of one class",
     "packages/core/tests/test_runs.py": "one promise after the other of a run, on every engine",
 }
