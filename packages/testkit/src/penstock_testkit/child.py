@@ -29,6 +29,7 @@ from .driving import PIPELINE, Writer, read
 __all__ = ["Calls", "Fate", "Job", "Reading", "Running", "main"]
 
 _QUIET = 20  # so often nothing from an input without an end, and there is nothing more
+_FEW = 3
 DRAINED = 143
 
 
@@ -119,6 +120,8 @@ class Running(Job):
         if isinstance(component, Output):
             fate.around(component, "write", "flush", "prepare", "commit", "finish")
         if isinstance(component, Input):
+            if hasattr(component, "batch_size"):
+                component.batch_size = _FEW  # so that there are places to die at
             fate.around(component, "commit")
             component.read = partial(_reading, component.read, fate, run, component.finite)  # type: ignore[method-assign]
 
