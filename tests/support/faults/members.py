@@ -139,7 +139,8 @@ class Fleet:
         between: Callable[[int], None] = lambda strikes: None,
     ) -> int:
         """Strike members at random, each of which comes back at once; how often."""
-        names = [f"w{number}" for number in range(1, members + 1)]
+        # Names of this fleet alone: what the cluster keeps for a pipeline, it keeps under its name.
+        names = [f"{self.name}-w{number}" for number in range(1, members + 1)]
         for name in names:
             self.start(name)
         strikes = 0
