@@ -276,7 +276,7 @@ class Keyed(Output):
 
 class WritesTwice(Keyed):
     breaks = "writing_twice_is_writing_once"
-    also = {"a_killed_run_is_resumed"}
+    also = {"a_killed_run_is_resumed", "memory_does_not_grow_with_the_records"}
 
     def put(self, record: Any) -> None:
         name = self.path / f"{record['id']:06}"
