@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock_testkit.servers import Kafka, kafka_jars
+from penstock_testkit.servers import Kafka, jars
 
 
 def test_it_answers_and_can_be_stopped_and_started_again(kafka_server):
@@ -52,28 +52,28 @@ FETCHES = 'for one; do case "$one" in -DoutputDirectory=*) mkdir -p "${one#*=}";
 
 def test_jars_are_fetched_once(machine):
     maven(machine, f"{FETCHES}; echo x >> {machine}/times")
-    assert kafka_jars.fetch() == kafka_jars.fetch()
+    assert jars.fetch(jars.KAFKA) == jars.fetch(jars.KAFKA)
     assert (machine / "times").read_text() == "x\n"
-    assert kafka_jars.fetch().name == f"kafka-{kafka_jars.VERSION}"
+    assert jars.fetch(jars.KAFKA).name == f"kafka-{jars.KAFKA.version}"
 
 
 def test_a_machine_without_maven_is_told(machine, monkeypatch):
     monkeypatch.setenv("PATH", str(machine))
-    with pytest.raises(kafka_jars.NoJarsError, match=r"needs Maven; \.ci/services installs it"):
-        kafka_jars.fetch()
+    with pytest.raises(jars.NoJarsError, match=r"needs Maven; \.ci/services installs it"):
+        jars.fetch(jars.KAFKA)
 
 
 def test_a_maven_that_fails_is_quoted(machine):
     maven(machine, "echo no way out; exit 1")
-    with pytest.raises(kafka_jars.NoJarsError, match="Maven could not fetch it: no way out"):
-        kafka_jars.fetch()
+    with pytest.raises(jars.NoJarsError, match="Maven could not fetch it: no way out"):
+        jars.fetch(jars.KAFKA)
 
 
 def test_a_maven_that_does_not_end_is_given_up(machine, monkeypatch):
-    monkeypatch.setattr(kafka_jars, "_PATIENCE", 0.1)
+    monkeypatch.setattr(jars, "_PATIENCE", 0.1)
     maven(machine, "exec sleep 30")
-    with pytest.raises(kafka_jars.NoJarsError, match=r"had not fetched it after 0\.1 seconds"):
-        kafka_jars.fetch()
+    with pytest.raises(jars.NoJarsError, match=r"had not fetched it after 0\.1 seconds"):
+        jars.fetch(jars.KAFKA)
 
 
 def test_a_kafka_without_jars_is_skipped_or_required(machine, monkeypatch):
@@ -89,4 +89,4 @@ def test_a_kafka_without_jars_is_skipped_or_required(machine, monkeypatch):
 
 def test_those_who_have_docker_get_the_same_version():
     compose = Path(__file__).parents[3] / "tests" / "compose.yaml"
-    assert f"image: apache/kafka:{kafka_jars.VERSION}\n" in compose.read_text()
+    assert f"image: apache/kafka:{jars.KAFKA.version}\n" in compose.read_text()

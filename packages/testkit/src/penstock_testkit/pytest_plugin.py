@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from .servers.kafka import kafka_server
 from .servers.mariadb import mariadb_server
+from .servers.mongodb import mongo_java_server, mongodb_server, mongodb_standalone
 from .servers.postgresql import postgresql_server
 from .servers.rabbitmq import rabbitmq_server
 from .servers.redis import redis_server
 
-__all__ = ["kafka_server", "mariadb_server", "postgresql_server", "rabbitmq_server", "redis_server"]
+__all__ = [
+    "kafka_server",
+    "mariadb_server",
+    "mongo_java_server",
+    "mongodb_server",
+    "mongodb_standalone",
+    "postgresql_server",
+    "rabbitmq_server",
+    "redis_server",
+]

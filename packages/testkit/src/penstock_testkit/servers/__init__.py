@@ -8,6 +8,7 @@ from __future__ import annotations
 from .base import Server, free_port, require, running
 from .kafka import Kafka
 from .mariadb import MariaDB
+from .mongodb import MongoDB, MongoJava
 from .postgresql import PostgreSQL
 from .rabbitmq import RabbitMQ
 from .redis import Redis
@@ -15,6 +16,8 @@ from .redis import Redis
 __all__ = [
     "Kafka",
     "MariaDB",
+    "MongoDB",
+    "MongoJava",
     "PostgreSQL",
     "RabbitMQ",
     "Redis",

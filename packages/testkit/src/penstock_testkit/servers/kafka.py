@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from . import kafka_jars
+from . import jars
 from .base import Server, free_port, require, running
 
 __all__ = ["Kafka", "kafka_server"]
@@ -49,8 +49,8 @@ class Kafka(Server):
         if self.outside:
             return
         try:
-            self.jars = kafka_jars.fetch()
-        except kafka_jars.NoJarsError as error:
+            self.jars = jars.fetch(jars.KAFKA)
+        except jars.NoJarsError as error:
             require(self.title, str(error))
         (self.folder / "server.properties").write_text(self._settings(), encoding="utf-8")
         self.call(
