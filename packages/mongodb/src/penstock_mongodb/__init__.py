@@ -1,0 +1,1 @@
+"""What Penstock's MongoDB input and output share."""
