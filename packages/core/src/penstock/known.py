@@ -13,6 +13,7 @@ _KNOWN = {
         "csv": "penstock-input-csv",
         "json": "penstock-input-json",
         "sql": "penstock-input-sql",
+        "mongodb": "penstock-input-mongodb",
         "join": "penstock-streams",
     },
     "inspector": {
@@ -45,6 +46,7 @@ _KNOWN = {
         "csv": "penstock-sink-csv",
         "json": "penstock-sink-json",
         "sql": "penstock-sink-sql",
+        "mongodb": "penstock-sink-mongodb",
     },
     "command": {
         "test": "penstock-pipeline-tests",
