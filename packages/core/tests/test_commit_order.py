@@ -1,0 +1,503 @@
+"""The order of every durable step, written out: dying between any two of them loses nothing only as
+long as they come in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock import (
+    Batch,
+    Checkpoint,
+    DeadLetter,
+    Failure,
+    MemoryStore,
+    Output,
+    RunError,
+    Stage,
+    Transformer,
+)
+from penstock.build import Pipeline, pipeline_of
+from penstock.components import TransactionalOutput
+from penstock.plugins import Plugins
+from penstock.retries import retry
+from penstock.runs import Run
+from penstock.spool import Spool
+from penstock.testing import ListInput
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+class Steps(list[str]):
+    """What was done, in order; the process dies instead of taking the step `dies`."""
+
+    dies = ""
+
+    def __call__(self, step: str) -> None:
+        if step == self.dies:
+            raise Killed
+        self.append(step)
+
+    def since(self) -> list[str]:
+        """What came since this was last asked."""
+        taken = list(self)
+        self.clear()
+        return taken
+
+
+class Told(MemoryStore):
+    """A store that says what it keeps."""
+
+    def __init__(self, folder: Path, steps: Steps) -> None:
+        super().__init__()
+        self.folder, self.steps, self.inside = folder, steps, False
+
+    def save(
+        self,
+        checkpoint: Checkpoint,
+        letters: Sequence[DeadLetter] = (),
+        keys: Sequence[Any] = (),
+        closed: Sequence[DeadLetter] = (),
+    ) -> None:
+        said = f"save {checkpoint.epoch}{' ended' * checkpoint.ended}"
+        said += " finished" * checkpoint.finished
+        said += f" with {[one.ordinal for one in letters]}" if letters else ""
+        said += f" without {[one.ordinal for one in closed]}" if closed else ""
+        self.steps(said)
+        self.inside = True
+        super().save(checkpoint, letters, keys, closed)
+        self.inside = False
+
+    def keep(self, *more: Any) -> None:
+        if not self.inside:
+            self.steps(f"keep {[one.ordinal for one in more[2]]}")
+        super().keep(*more)
+
+    def put_intent(self, checkpoint: Checkpoint) -> None:
+        self.steps(f"intent {checkpoint.epoch}")
+        super().put_intent(checkpoint)
+
+    def forget(self, pipeline: str, generation: int) -> None:
+        self.steps("forget")
+        super().forget(pipeline, generation)
+
+
+class World:
+    """What outlives a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.steps = Steps()
+        self.store = Told(folder, self.steps)
+        self.rows: dict[str, list[tuple[int, Any]]] = {}
+        self.checkpoints: dict[str, Checkpoint] = {}
+
+    def let_go(self) -> None:
+        self.store._leases = {name: ("", n, 0.0) for name, (_, n, _) in self.store._leases.items()}
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return [record for _, record in self.rows.get(name, [])]
+
+
+class _Output(Output):
+    def __init__(self, world: World, name: str, refuse: Sequence[Any] = ()) -> None:
+        self.world, self.name, self.refuse = world, name, refuse
+        self.written: list[tuple[int, Any]] = []
+
+    def write(self, batch: Batch) -> Sequence[Failure] | None:
+        epoch, pairs = self.context.epoch, list(zip(batch.records, batch.ordinals, strict=True))
+        self.written.extend((epoch, r) for r, _ in pairs if r not in self.refuse)
+        return [Failure(r, o, ValueError("refused")) for r, o in pairs if r in self.refuse]
+
+    def reopen(self, mark: Any, epoch: int) -> None:
+        self.world.steps(f"{self.name} reopen {mark} of {epoch}")
+
+    def finish(self) -> None:
+        self.world.steps(f"{self.name} finish")
+
+
+class Table(_Output, TransactionalOutput):
+    """Each row knows the epoch that it was written in."""
+
+    def checkpoint(self, pipeline: str) -> Checkpoint | None:
+        return self.world.checkpoints.get(self.name)
+
+    def prepare(self, epoch: int) -> Any:
+        self.world.steps(f"{self.name} prepare {epoch}")
+        return None
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        self.world.steps(f"{self.name} commit {checkpoint.epoch}")
+        self.world.rows.setdefault(self.name, []).extend(self.written)
+        self.world.checkpoints[self.name] = checkpoint
+        self.written = []
+
+
+class File(_Output):
+    """Its mark is how much of it is durable."""
+
+    delivery = "rewindable"
+
+    def resume(self, mark: Any, epoch: int) -> None:
+        self.world.steps(f"{self.name} resume {mark} of {epoch}")
+        self.world.rows[self.name] = self.world.rows.get(self.name, [])[: mark or 0]
+
+    def prepare(self, epoch: int) -> Any:
+        self.world.steps(f"{self.name} prepare {epoch}")
+        self.world.rows[self.name] += self.written
+        self.written = []
+        return len(self.world.rows[self.name])
+
+
+class Sums(Stage):
+    """Remembers the sum of what it has seen."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps, self.sum = steps, 0
+
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        self.sum += sum(batch.records)
+        yield Batch(list(batch.records), batch.source, batch.ordinals)
+
+    def snapshot(self) -> Any:
+        self.steps("snapshot")
+        return {"sum": self.sum} if self.sum else None
+
+    def restore(self, state: Any) -> None:
+        self.sum = state["sum"]
+
+
+class Source(ListInput):
+    def __init__(self, steps: Steps, *values: int) -> None:
+        super().__init__(values=list(values), batch_size=2)
+        self.steps = steps
+
+    def commit(self, positions: Mapping[str, Any]) -> None:
+        self.steps(f"confirm {positions}")
+
+
+class Picky(Transformer):
+    def __init__(self, *refused: int) -> None:
+        self.refused = refused
+
+    def transform(self, record: int) -> int:
+        if record in self.refused:
+            raise ValueError("refused")
+        return record
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+
+    class ToldSpool(Spool):
+        def seal(self, epoch: tuple[str, int] | None) -> None:
+            made.steps(f"seal {epoch and epoch[1]}")
+            super().seal(epoch)
+
+        def clear(self) -> None:
+            made.steps("clear")
+            super().clear()
+
+    monkeypatch.setattr("penstock.delivery.Spool", ToldSpool)
+    return made
+
+
+def pipeline(
+    world: World, *outputs: Output, refused: Sequence[int] = (), values: Sequence[int] = (1, 2, 3)
+) -> Pipeline:
+    stages = [Picky(*refused), Sums(world.steps)]
+    pipes = [[Source(world.steps, *values), *stages, outputs[0]]]
+    made = pipeline_of(
+        [*pipes, *[[stages[-1], one] for one in outputs[1:]]], Plugins(discover=False)
+    )
+    made.spec.epoch = {"records": 2}
+    return made
+
+
+def live(world: World, *outputs: Output, dies: str = "", how: Any = None, **what: Any) -> Run:
+    world.steps.dies = dies
+    run = pipeline(world, *outputs, **what).start(store=world.store, **(how or {}))
+    try:
+        run.execute()
+        assert not dies
+    except Killed:
+        world.let_go()
+    world.steps.dies = ""
+    return run
+
+
+def two_tables_and_a_file(world: World) -> list[Output]:
+    return [Table(world, "one"), File(world, "file"), Table(world, "two")]
+
+
+def test_with_one_table_letters_come_first_then_the_table_the_store_and_the_input(
+    world: World,
+) -> None:
+    run = live(world, Table(world, "one"), refused=[2])
+    assert run.error is None
+    assert world.steps == [
+        *["one prepare 1", "snapshot", "keep [2]", "one commit 1", "save 1"],
+        "confirm {'source': 2}",
+        *["one prepare 2", "snapshot", "one commit 2", "save 2 ended"],
+        *["one finish", "save 2 ended finished"],
+        "confirm {'source': 3}",
+    ]
+
+
+def test_without_a_table_the_letters_are_kept_in_one_step_with_the_checkpoint(
+    world: World,
+) -> None:
+    live(world, File(world, "file"), refused=[2])
+    assert world.steps == [
+        "file resume None of 0",
+        *["file prepare 1", "snapshot", "save 1 with [2]", "confirm {'source': 2}"],
+        *["file prepare 2", "snapshot", "save 2 ended"],
+        *["file finish", "save 2 ended finished", "confirm {'source': 3}"],
+    ]
+
+
+def test_several_tables_commit_after_their_spool_is_sealed_and_the_intent_is_noted(
+    world: World,
+) -> None:
+    live(world, *two_tables_and_a_file(world), refused=[2])
+    prepared = [f"{name} prepare 1" for name in ("one", "file", "two")]
+    assert world.steps.since()[:11] == [
+        "file resume None of 0",
+        *[*prepared, "snapshot", "keep [2]", "seal 1", "intent 1"],
+        *["one commit 1", "two commit 1", "save 1"],
+    ]
+    live(world, *two_tables_and_a_file(world), refused=[2])
+    steps = world.steps.since()
+    assert steps[steps.index("save 4 ended") :] == [
+        *["save 4 ended", "clear", "one finish", "file finish", "two finish"],
+        *["save 4 ended finished", "confirm {'source': 3}"],
+    ]
+
+
+def test_a_spool_of_one_table_is_never_made(world: World, tmp_path: Path) -> None:
+    live(world, Table(world, "one"), File(world, "file"))
+    assert not [step for step in world.steps if step.startswith(("seal", "intent", "clear"))]
+    assert not [*tmp_path.glob("*.epoch")]
+
+
+def test_every_record_is_written_under_the_number_of_the_epoch_that_commits_it(
+    world: World,
+) -> None:
+    for _ in range(2):
+        live(world, *two_tables_and_a_file(world))
+    assert world.rows["one"] == world.rows["two"]
+    assert world.rows["one"] == [(1, 1), (1, 2), (2, 3), (3, 1), (3, 2), (4, 3)]
+    assert world.rows["file"] == [(3, 1), (3, 2), (4, 3)]
+
+
+def test_what_is_completed_after_a_death_keeps_the_number_of_its_epoch(world: World) -> None:
+    live(world, *two_tables_and_a_file(world), dies="two commit 2", refused=[3])
+    assert (world["one"], world["two"]) == ([1, 2], [1, 2])
+    world = _again(world, "two commit 2")
+    live(world, *two_tables_and_a_file(world))
+    assert world.rows["two"] == world.rows["one"] == [(1, 1), (1, 2), (2, 3)]
+
+
+def _again(world: World, dies: str) -> World:
+    """The same death, with a record that must be completed."""
+    fresh = World(world.store.folder)
+    world.__dict__.update(fresh.__dict__)
+    live(world, *two_tables_and_a_file(world), dies=dies)
+    return world
+
+
+def test_after_a_death_between_two_commits_the_one_behind_commits_then_the_store_then_the_spool(
+    world: World,
+) -> None:
+    live(world, *two_tables_and_a_file(world), dies="two commit 1")
+    world.steps.since()
+    live(world, *two_tables_and_a_file(world))
+    assert world.steps[:4] == ["two commit 1", "save 1", "clear", "file resume 2 of 1"]
+    assert world.checkpoints["two"].generation == world.store.checkpoint("pipeline").generation  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dies", ["save 1", "clear", "file resume 2 of 1"])
+def test_a_completion_that_dies_as_well_is_repeated(world: World, dies: str) -> None:
+    live(world, *two_tables_and_a_file(world), dies="two commit 1")
+    live(world, *two_tables_and_a_file(world), dies=dies)
+    live(world, *two_tables_and_a_file(world))
+    assert world["one"] == world["two"] == world["file"] == [1, 2, 3]
+
+
+def test_a_record_that_a_table_took_before_and_now_refuses_ends_the_run(world: World) -> None:
+    live(world, *two_tables_and_a_file(world), dies="two commit 1")
+    one, file, _ = two_tables_and_a_file(world)
+    run = live(world, one, file, Table(world, "two", refuse=[2]))
+    assert str(run.error) == (
+        "table2 at source:2: refuses a record that it took before: refused; make it take the "
+        "record, or start over with --fresh"
+    )
+    assert world["two"] == []
+    live(world, *two_tables_and_a_file(world))
+    assert world["one"] == world["two"] == [1, 2, 3]
+
+
+def test_a_state_and_a_mark_are_those_of_the_epoch(world: World) -> None:
+    live(world, File(world, "file"), dies="file prepare 2")
+    checkpoint = world.store.checkpoint("pipeline")
+    assert checkpoint is not None
+    assert (checkpoint.marks, checkpoint.states) == ({"file": 2}, {"sums": {"sum": 3}})
+    assert (checkpoint.ended, checkpoint.finished) == (False, False)
+
+
+def test_a_death_before_the_outputs_are_complete_is_followed_by_completing_them(
+    world: World,
+) -> None:
+    live(world, File(world, "file"), dies="file finish")
+    live(world, File(world, "file"), dies="save 3 ended finished")
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    assert (kept.ended, kept.finished) == (True, False)
+    world.steps.since()
+    live(world, File(world, "file"))
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    assert (kept.ended, kept.finished) == (True, True)
+    assert world["file"] == [1, 2, 3]
+    assert "file finish" in world.steps
+
+
+def test_a_new_run_goes_on_with_the_numbers_and_starts_over_with_everything_else(
+    world: World,
+) -> None:
+    live(world, File(world, "file"))
+    world.steps.since()
+    run = live(world, File(world, "file"))
+    assert world.steps[0] == "file resume None of 2"
+    assert run.delivery.start.epoch == 2
+    assert run.delivery.start.generation == run.delivery.generation == 2
+    assert run.delivery.start.run_id == run.run_id
+    assert not run.delivery.resumed
+
+
+def test_fresh_forgets_what_was_cut_off_and_numbers_go_on(world: World) -> None:
+    live(world, Table(world, "one"), File(world, "file"), dies="file prepare 2")
+    world.steps.since()
+    run = live(world, Table(world, "one"), File(world, "file"), how={"fresh": True})
+    assert world.steps[:3] == ["forget", "one commit 2", "file resume None of 2"]
+    assert not run.delivery.resumed
+    assert world["file"] == [1, 2, 3]
+
+
+def test_what_was_tried_before_a_checkpoint_is_not_taken_back_after_it(world: World) -> None:
+    """Whoever gives the lease back takes back its attempts; those of an epoch that has happened
+    were forgotten with it, and may have been made anew by nobody else."""
+    run = live(world, File(world, "file"))
+    assert run.delivery._tried == []
+
+
+# ---- letters that are tried again ---------------------------------------------------------------
+
+
+def again(world: World, *outputs: Output, dies: str = "") -> Run:
+    world.steps.dies = dies
+    run = retry(pipeline(world, *outputs), world.store.letters(), world.store)
+    try:
+        run.execute()
+        assert not dies
+    except Killed:
+        world.let_go()
+    world.steps.dies = ""
+    return run
+
+
+def test_a_retry_reopens_what_is_complete_and_closes_its_letter_with_the_data(
+    world: World,
+) -> None:
+    live(world, *two_tables_and_a_file(world), refused=[2])
+    world.steps.since()
+    run = again(world, *two_tables_and_a_file(world))
+    assert run.error is None
+    assert world.steps == [
+        *["one reopen None of 2", "file reopen 2 of 2", "two reopen None of 2"],
+        *["one prepare 3", "file prepare 3", "two prepare 3", "snapshot", "seal 3", "intent 3"],
+        *["one commit 3", "two commit 3", "save 3 ended", "clear"],
+        *["one prepare 4", "file prepare 4", "two prepare 4", "snapshot", "seal 4", "intent 4"],
+        *["one commit 4", "two commit 4", "save 4 ended without [2]", "clear"],
+        *["one finish", "file finish", "two finish", "save 4 ended finished"],
+    ]
+    assert world.rows["two"] == [(1, 1), (2, 3), (4, 2)]
+
+
+@pytest.mark.parametrize("dies", ["one commit 3", "two commit 3", "save 3 ended without [2]"])
+def test_a_letter_whose_result_is_committed_is_closed_by_whoever_comes_next(
+    world: World, dies: str
+) -> None:
+    outputs = [Table(world, "one"), Table(world, "two")]
+    live(world, *outputs, refused=[2])
+    again(world, Table(world, "one"), Table(world, "two"), dies=dies)
+    assert [one.ordinal for one in world.store.letters()] == [2]
+    again(world, Table(world, "one"), Table(world, "two"))
+    assert world.store.letters() == []
+    assert sorted(world["one"]) == sorted(world["two"]) == [1, 2, 3]
+
+
+def test_one_table_carries_the_letters_that_its_commit_closes(world: World) -> None:
+    live(world, Table(world, "one"), refused=[2])
+    [letter] = world.store.letters()
+    again(world, Table(world, "one"))
+    assert world.checkpoints["one"].closed == [astuple(letter)]
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    assert (list(kept.closed), list(kept.opened)) == ([], [])
+
+
+def test_a_retry_of_a_run_that_was_cut_off_leaves_the_file_at_its_mark(world: World) -> None:
+    live(world, File(world, "file"), refused=[2], dies="file prepare 2")
+    world.steps.since()
+    run = again(world, File(world, "file"))
+    assert world.steps == [
+        *["file resume 1 of 1", "file prepare 2", "snapshot", "save 2 without [2]"],
+    ]
+    assert run.error is None
+    live(world, File(world, "file"))
+    assert world["file"] == [1, 2, 3]
+
+
+def test_a_retry_keeps_what_is_known_of_nodes_that_take_no_part(world: World) -> None:
+    def pipes(*refused: int) -> Pipeline:
+        steps = world.steps
+        made = pipeline_of(
+            [
+                [Source(steps, 1, 2), Picky(*refused), Sums(steps), File(world, "file")],
+                [Source(steps, 5, 6), Sums(steps), File(world, "other")],
+            ],
+            Plugins(discover=False),
+        )
+        made.spec.epoch = {"records": 2}
+        return made
+
+    run = pipes(2).start(store=world.store, max_records=4)
+    run.execute()
+    before = world.store.checkpoint("pipeline")
+    assert before is not None
+    assert (before.marks, before.states) == (
+        {"file": 1, "file2": 2},
+        {"sums": {"sum": 1}, "sums2": {"sum": 11}},
+    )
+    retry(pipes(), world.store.letters(), world.store).execute()
+    after = world.store.checkpoint("pipeline")
+    assert after is not None
+    assert (after.marks, after.states) == (
+        {"file": 2, "file2": 2},
+        {"sums": {"sum": 3}, "sums2": {"sum": 11}},
+    )
+    assert after.epoch == before.epoch + 1
+
+
+def test_a_retry_before_any_run_says_so(world: World) -> None:
+    run = retry(pipeline(world, File(world, "file")), [], world.store)
+    run.execute()
+    assert isinstance(run.error, RunError)
+    assert "no run has come as far as a checkpoint; run it first" in str(run.error)
