@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import mutation
+import mutation_forks
 import pytest
 
 SOURCE = '''
@@ -80,7 +81,14 @@ def copy(tmp_path):
 
 
 TEST = """
+import os
+import time
 import types
+
+import pytest
+
+module = types.ModuleType("m")
+exec(compile(open({path!r}).read(), {path!r}, "exec"), module.__dict__)
 
 
 class Store(list):
@@ -91,41 +99,87 @@ class Store(list):
         self.append(("confirm", number))
 
 
-def test_all():
-    module = types.ModuleType("m")
-    exec(open({path!r}).read(), module.__dict__)
+def test_all(tmp_path):
     store = Store()
     assert module.put(store, 1, True) == 2
     assert {asserted}
+
+
+def test_that_does_not_reach_it():
+    pass
 """
+SWAPPED = "`store.confirm(number)` before `store.save(number)`"
+
+
+def verdicts(copy, folder, asserted, text=TEST, patience=10.0):
+    test = folder / "test_m.py"
+    test.write_text(text.format(path=str(copy / "penstock" / "m.py"), asserted=asserted))
+    chosen = [one for one in mutation.mutants("m", SOURCE) if one.what == SWAPPED]
+    return [*mutation.tried(chosen, copy, [str(test)], patience=patience)]
 
 
 @pytest.mark.parametrize(
     ("asserted", "left"),
     [("store == [('save', 1), ('confirm', 1)]", False), ("len(store) == 2", True)],
 )
-def test_a_change_survives_when_every_test_passes(copy, tmp_path, asserted, left):
+def test_a_change_survives_when_every_test_that_reaches_it_passes(copy, tmp_path, asserted, left):
+    [found] = verdicts(copy, tmp_path, asserted)
+    assert found.tests == 1
+    assert (found.by == "") is left
+    assert found.by.endswith("test_m.py::test_all") is not left
+    assert (copy / "penstock" / "m.py").read_text() == SOURCE, "what is changed is in memory"
+
+
+def test_every_change_is_made_to_the_function_as_it_was(copy, tmp_path):
     test = tmp_path / "test_m.py"
-    path = str(copy / "penstock" / "m.py")
-    test.write_text(TEST.format(path=path, asserted=asserted))
-    [swapped] = [one for one in mutation.mutants("m", SOURCE) if "before" in one.what]
-    assert mutation.survives(swapped, copy, [str(test)]) is left
-    assert (copy / "penstock" / "m.py").read_text() == SOURCE, "the copy is as it was"
+    asserted = "store == [('save', 1), ('confirm', 1)]"
+    test.write_text(TEST.format(path=str(copy / "penstock" / "m.py"), asserted=asserted))
+    found = [*mutation.tried([*mutation.mutants("m", SOURCE)], copy, [str(test)], jobs=2)]
+    survivors = {one.mutant.what for one in found if not one.by}
+    assert len(found) == len([*mutation.mutants("m", SOURCE)])
+    assert survivors == {
+        "`number > 0 and ready` -> `(number > 0 or ready)`",
+        "`number > 0` -> `number >= 0`",
+        "`False` -> `True`",
+    } & {one.mutant.what for one in found}
 
 
-def test_a_context_of_coverage_is_a_test_as_pytest_names_it():
-    here = mutation.REPO / "tests" / "tools" / "test_mutation.py"
-    assert mutation._test_named("tests.tools.test_mutation.test_x") == f"{here}::test_x"
-    assert (
-        mutation._test_named("tests.tools.test_mutation.TestIt.test_x") == f"{here}::TestIt::test_x"
-    )
-    assert mutation._test_named("conftest.something") == ""
-    assert mutation._test_named("") == ""
+def test_what_no_test_reaches_survives(copy, tmp_path):
+    [found] = verdicts(copy, tmp_path, "True", text="def test_other(): pass")
+    assert (found.by, found.tests) == ("", 0)
 
 
-def test_what_no_test_reaches_survives(copy):
-    [swapped] = [one for one in mutation.mutants("m", SOURCE) if "before" in one.what]
-    assert mutation.survives(swapped, copy, [])
+def test_a_test_that_fails_without_a_change_is_named_and_left_out(copy, tmp_path, capsys):
+    [found] = verdicts(copy, tmp_path, "store == []")
+    assert (found.by, found.tests) == ("", 0)
+    assert "left out, as it fails without a change: " in capsys.readouterr().out
+
+
+def test_a_change_that_makes_a_test_end_its_process_is_noticed(copy, tmp_path):
+    ends = "store[0][0] == 'save' or os._exit(0)"
+    [found] = verdicts(copy, tmp_path, ends)
+    assert found.by.endswith("test_all")
+
+
+def test_a_change_that_makes_a_test_hang_is_noticed(copy, tmp_path):
+    hangs = "store[0][0] == 'save' or time.sleep(100)"
+    [found] = verdicts(copy, tmp_path, hangs, patience=0.5)
+    assert found.by.endswith("test_all hangs")
+    assert found.seconds < 60
+
+
+def test_tests_that_cannot_be_collected_are_told(copy, tmp_path):
+    with pytest.raises(SystemExit, match="the tests cannot be run"):
+        verdicts(copy, tmp_path, "True", text="1 / 0")
+
+
+def test_the_code_of_a_method_keeps_its_cells_when_super_is_left_out():
+    source = "class A:\n    def f(self):\n        super().f()\n        return 1\n"
+    assert mutation_forks.outermost(source, 3) == ("f", 2)
+    changed = source.replace("super().f()", "pass")
+    code = mutation_forks.code_of(changed, "a.py", "f", 2, ["__class__"])
+    assert code.co_freevars == ("__class__",)
+    assert mutation_forks.code_of(source, "a.py", "f", 2, ["__class__"]).co_freevars
 
 
 def test_a_survivor_that_is_not_listed_fails_the_session(capsys, monkeypatch):
