@@ -11,7 +11,6 @@ import pytest
 LONG_MODULES: dict[str, str] = {
     "packages/input-csv/tests/test_csv_input.py": "one promise after the other of one input",
     "packages/input-json/tests/test_input.py": "one promise after the other of one input",
-    "packages/broker-kafka/tests/test_kafka.py": "one promise after the other of one broker",
     "packages/broker-file/tests/test_streams.py": "one promise after the other of one broker",
     "packages/broker-kafka/tests/test_kafka.py": "one promise after the other of one broker",
     "packages/files/tests/test_writing.py": "one promise after the other of one class",
