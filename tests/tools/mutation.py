@@ -282,10 +282,12 @@ def tried(
     jobs: int = 1,
     patience: float = 10.0,
     thorough: bool = False,
+    baseline: Path | None = None,
 ) -> Iterator[Tried]:
     """Every change with what tests say to it, as they are done. Tests that fail without any change
-    are named and left out. One hangs when it takes `patience` seconds more than it might. Slow ones
-    are for what nothing else reaches, unless it is to be `thorough`."""
+    are named and left out. One hangs when it takes `patience` seconds more than it might. It is
+    `thorough` when slow ones and very many are tried, though others have not noticed. What tests
+    reach is kept in `baseline`, and taken from there."""
     reads, writes = os.pipe()
     mutants = [
         {
@@ -304,6 +306,7 @@ def tried(
         "jobs": jobs,
         "patience": patience,
         "folder": str(copy.parent),
+        "baseline": str(baseline) if baseline else None,
         "results": writes,
     }
     path = copy.parent / "job.json"
@@ -312,7 +315,12 @@ def tried(
         subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("mutation_forks.py")), str(path)],
             cwd=REPO,
-            env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+                "PYTHONPATH": str(copy),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -344,6 +352,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tests", action="append", help="these tests (default: the core's)")
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time (default: 1)")
     parser.add_argument("--ordering", action="store_true", help="only where order is all")
+    parser.add_argument("--thorough", action="store_true", help="with slow tests, and all of them")
+    parser.add_argument("--baseline", type=Path, help="keep here which tests reach what; or use it")
     parser.add_argument("--again", type=Path, help="only what survived in this report")
     parser.add_argument("--report", type=Path, help="write what was found here, as JSON")
     options = parser.parse_args(argv)
@@ -354,7 +364,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         copy = Path(folder, "src")
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
         tests = options.tests or _default_tests()
-        for one in tried(chosen, copy, tests, options.jobs, thorough=options.ordering):
+        thorough = options.ordering or options.thorough
+        for one in tried(
+            chosen, copy, tests, options.jobs, thorough=thorough, baseline=options.baseline
+        ):
             state = f"by {one.by}" if one.by else f"SURVIVES {one.tests} tests"
             print(f"{one.seconds:5.1f} s  {one.mutant.key}  {state}", flush=True)
             if not one.by:

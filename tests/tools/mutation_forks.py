@@ -33,6 +33,9 @@ SLOW = 1.5
 """A test that needs more seconds than this is used where no other one reaches the change, and where
 order is all."""
 
+MANY = 200
+"""So many tests are tried with a change, though more of them may reach it."""
+
 MEMORY = 6 << 30  # bytes of addresses; a loop without an end must not take the machine with it
 PASSED, FAILED, BROKEN = 111, 112, 113  # what a child ends with; 0 is a test that ended it
 
@@ -111,6 +114,7 @@ class Forks:
         self.patience: float = job["patience"]
         self.results: int = job["results"]
         self.folder = Path(job["folder"])
+        self.baseline = Path(job["baseline"]) if job["baseline"] else None
         self.failed = False
         self.seconds: dict[str, float] = {}
         self.reach: dict[str, dict[str, list[str]]] = {}
@@ -124,7 +128,7 @@ class Forks:
             raise session.Interrupted("the tests cannot be collected")
         items = {item.nodeid: item for item in session.items}
         _ready(session)
-        self.measure(items)
+        self.learn(items)
         self.functions = functions_of({one["path"] for one in self.mutants})
         gc.freeze()  # what the children share is not copied because it is looked through
         workers = [self.worker(items, number) for number in range(self.jobs)]
@@ -153,6 +157,18 @@ class Forks:
         os.write(self.results, json.dumps(what).encode() + b"\n")
 
     # ---- before anything is changed ---------------------------------------------------------
+
+    def learn(self, items: Mapping[str, pytest.Item]) -> None:
+        """Measure, or take what was measured and kept before."""
+        if self.baseline is not None and self.baseline.exists():
+            kept = json.loads(self.baseline.read_text("utf-8"))
+            self.reach, self.seconds = kept["reach"], kept["seconds"]
+            self.left = set(kept["left"]) & items.keys()
+            return
+        self.measure(items)
+        if self.baseline is not None:
+            kept = {"reach": self.reach, "seconds": self.seconds, "left": sorted(self.left)}
+            self.baseline.write_text(json.dumps(kept), encoding="utf-8")
 
     def measure(self, items: Mapping[str, pytest.Item]) -> None:
         """Which tests reach which lines, and how long each takes. Those that fail are left out; a
@@ -199,15 +215,20 @@ class Forks:
             coverage.stop()
             for path in paths:
                 lines = coverage.get_data().contexts_by_lineno(path)
-                reach[path] = {str(line): [one for one in by if one] for line, by in lines.items()}
+                reach[self.within(path)] = {
+                    str(line): [one for one in by if one] for line, by in lines.items()
+                }
         return {"seconds": seconds, "failed": failed, "reach": reach}
+
+    def within(self, path: str) -> str:
+        return str(Path(path).relative_to(self.folder))
 
     # ---- one change -------------------------------------------------------------------------
 
     def chosen(self, mutant: Mapping[str, Any]) -> list[str]:
         """The tests that reach a change: first those that have noticed others of the function, then
         the quick ones."""
-        reach = self.reach.get(mutant["path"], {})
+        reach = self.reach.get(self.within(mutant["path"]), {})
         for line in (mutant["line"], mutant["statement"]):
             found = [test for test in reach.get(str(line), ()) if test in self.left]
             if found:
@@ -215,6 +236,9 @@ class Forks:
         quick = [test for test in found if self.seconds[test] <= SLOW]
         tests = found if mutant["thorough"] else quick or found
         killers = self.killers.get(mutant["function"], Counter())
+        tests = sorted(tests, key=self.seconds.__getitem__)
+        if not mutant["thorough"]:
+            tests = _some_of_each(tests)
         return sorted(tests, key=lambda test: (-killers[test], self.seconds[test]))
 
     def try_(
@@ -282,6 +306,17 @@ class Forks:
             if self.failed:
                 return FAILED
         return PASSED
+
+
+def _some_of_each(tests: Sequence[str]) -> list[str]:
+    """So many that there are `MANY` of them, in turn from each module that has some."""
+    turns: dict[str, int] = Counter()
+    turned = []
+    for number, test in enumerate(tests):
+        file = test.partition("::")[0]
+        turns[file] += 1
+        turned.append((turns[file], number, test))
+    return [test for _, _, test in sorted(turned)[:MANY]]
 
 
 def _ready(session: pytest.Session) -> None:

@@ -4,7 +4,7 @@ long as they come in this order."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from penstock import (
     Failure,
     MemoryStore,
     Output,
+    Retraction,
     RunError,
     Stage,
     Transformer,
@@ -96,6 +97,7 @@ class World:
         self.store = Told(folder, self.steps)
         self.rows: dict[str, list[tuple[int, Any]]] = {}
         self.checkpoints: dict[str, Checkpoint] = {}
+        self.seen: list[tuple[int, int]] = []  # what is committed, and the epoch as outputs see it
 
     def let_go(self) -> None:
         self.store._leases = {name: ("", n, 0.0) for name, (_, n, _) in self.store._leases.items()}
@@ -133,9 +135,23 @@ class Table(_Output, TransactionalOutput):
 
     def commit(self, checkpoint: Checkpoint) -> None:
         self.world.steps(f"{self.name} commit {checkpoint.epoch}")
+        self.world.seen.append((checkpoint.epoch, self.context.epoch))
         self.world.rows.setdefault(self.name, []).extend(self.written)
         self.world.checkpoints[self.name] = checkpoint
         self.written = []
+
+
+class Lineage(Table):
+    """Can take back what it wrote."""
+
+    retracts = True
+
+    def retract(self, what: Retraction) -> None:
+        of = f" of {sorted(what.only)}" if what.only is not None else ""
+        self.world.steps(f"{self.name} retract up to {what.epoch}{of}")
+
+    def take_back(self, epoch: int) -> None:
+        self.world.steps(f"{self.name} take back after {epoch}")
 
 
 class File(_Output):
@@ -294,6 +310,7 @@ def test_every_record_is_written_under_the_number_of_the_epoch_that_commits_it(
     assert world.rows["one"] == world.rows["two"]
     assert world.rows["one"] == [(1, 1), (1, 2), (2, 3), (3, 1), (3, 2), (4, 3)]
     assert world.rows["file"] == [(3, 1), (3, 2), (4, 3)]
+    assert {epoch - seen for epoch, seen in world.seen} == {0}
 
 
 def test_what_is_completed_after_a_death_keeps_the_number_of_its_epoch(world: World) -> None:
@@ -397,6 +414,106 @@ def test_what_was_tried_before_a_checkpoint_is_not_taken_back_after_it(world: Wo
     assert run.delivery._tried == []
 
 
+# ---- reading everything again -------------------------------------------------------------------
+
+
+def lineages(world: World) -> list[Output]:
+    return [Lineage(world, "one"), Lineage(world, "two")]
+
+
+def test_a_table_takes_back_what_did_not_come_again_before_its_last_commit(world: World) -> None:
+    live(world, *lineages(world))
+    world.steps.since()
+    live(world, *lineages(world), how={"reparse": True}, refused=[2])
+    commits = [step for step in world.steps if " commit " in step or " retract " in step]
+    assert commits == [
+        *["one commit 3", "two commit 3", "one commit 4", "two commit 4"],
+        *["one retract up to 2", "two retract up to 2", "one commit 5", "two commit 5"],
+    ]
+    assert world.steps.index("keep [2]") < world.steps.index("one commit 4")
+    assert world.steps.index("save 3") < world.steps.index("one prepare 4")
+
+
+@pytest.mark.parametrize(
+    ("dies", "then"),
+    [
+        ("two commit 4", ["two commit 4", "save 4"]),
+        ("two commit 5", ["two retract up to 2", "two commit 5", "save 5 ended"]),
+        ("save 5 ended", ["save 5 ended"]),
+    ],
+)
+def test_a_table_that_is_behind_in_a_reparse_does_what_the_other_has_done(
+    world: World, dies: str, then: list[str]
+) -> None:
+    live(world, *lineages(world))
+    live(world, *lineages(world), how={"reparse": True}, dies=dies)
+    world.steps.since()
+    live(world, *lineages(world))
+    assert world.steps[: world.steps.index("clear")] == then
+
+
+def test_a_letter_of_a_reparse_that_is_mended_takes_back_what_its_record_had(
+    world: World,
+) -> None:
+    live(world, *lineages(world))
+    live(world, *lineages(world), how={"reparse": True}, refused=[2])
+    world.steps.since()
+    again(world, *lineages(world), dies="two commit 6")
+    mended = "up to 2 of [('source', 2)]"
+    assert world.steps.since()[-5:] == [
+        *[f"one retract {mended}", f"two retract {mended}"],
+        *["seal 6", "intent 6", "one commit 6"],
+    ]
+    again(world, *lineages(world))
+    assert world.steps[:3] == [
+        *[f"two retract {mended}", "two commit 6", "save 6 ended without [2]"],
+    ]
+
+
+def back_to(world: World, epoch: int) -> Checkpoint:
+    """An earlier checkpoint, as a person chooses it."""
+    chosen = {one.epoch: one for one in world.store.history("pipeline")}[epoch]
+    run = pipeline(world, *lineages(world)).start(store=world.store)
+    run.go_back(replace(chosen, by_hand=True))
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    return kept
+
+
+def test_going_back_is_a_commit_of_its_own_with_what_outputs_take_back(world: World) -> None:
+    live(world, *lineages(world))
+    world.steps.since()
+    kept = back_to(world, 1)
+    assert world.steps == [
+        *["one take back after 1", "two take back after 1", "seal 3", "intent 3"],
+        *["one commit 3", "two commit 3", "save 3", "clear"],
+    ]
+    assert (kept.epoch, kept.positions, kept.generation) == (3, {"source": 2}, 2)
+    assert [one.epoch for one in world.store.history("pipeline")] == [3, 1]
+
+
+@pytest.mark.parametrize("how", ["resumed", "read again", "letters"])
+def test_what_a_person_chose_weighs_no_more_once_a_run_has_gone_on(world: World, how: str) -> None:
+    live(world, *lineages(world), refused=[2])
+    assert back_to(world, 1).by_hand
+    if how == "letters":
+        again(world, *lineages(world))
+    elif how == "read again":
+        with pytest.raises(Killed):
+            _read_again_until(world, "one prepare 5")
+    else:
+        live(world, *lineages(world), dies="one finish")
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    assert kept.epoch == 4
+    assert not kept.by_hand
+
+
+def _read_again_until(world: World, dies: str) -> None:
+    world.steps.dies = dies
+    pipeline(world, *lineages(world)).start(store=world.store, reparse=True).execute()
+
+
 # ---- letters that are tried again ---------------------------------------------------------------
 
 
@@ -448,6 +565,7 @@ def test_one_table_carries_the_letters_that_its_commit_closes(world: World) -> N
     [letter] = world.store.letters()
     again(world, Table(world, "one"))
     assert world.checkpoints["one"].closed == [astuple(letter)]
+    assert world.rows["one"] == [(1, 1), (2, 3), (3, 2)]
     kept = world.store.checkpoint("pipeline")
     assert kept is not None
     assert (list(kept.closed), list(kept.opened)) == ([], [])
@@ -494,6 +612,36 @@ def test_a_retry_keeps_what_is_known_of_nodes_that_take_no_part(world: World) ->
         {"sums": {"sum": 3}, "sums2": {"sum": 11}},
     )
     assert after.epoch == before.epoch + 1
+
+
+def test_a_retry_with_a_table_and_a_file_first_makes_sure_that_no_other_run_commits(
+    world: World,
+) -> None:
+    live(world, Table(world, "one"), File(world, "file"), refused=[2])
+    world.steps.since()
+    again(world, Table(world, "one"), File(world, "file"))
+    assert world.steps[:3] == ["one commit 4", "one reopen None of 4", "file reopen 2 of 4"]
+    assert world.rows["one"] == [(2, 1), (3, 3), (5, 2)]
+    assert world.checkpoints["one"].run_id == world.store.checkpoint("pipeline").run_id  # type: ignore[union-attr]
+
+
+def test_a_retry_of_a_cut_off_run_counts_the_epoch_that_shut_the_others_out(world: World) -> None:
+    live(world, Table(world, "one"), File(world, "file"), refused=[2], dies="file prepare 3")
+    world.steps.since()
+    again(world, Table(world, "one"), File(world, "file"))
+    assert world.steps[:2] == ["one commit 3", "file resume 1 of 3"]
+    assert world.rows["one"] == [(2, 1), (4, 2)]
+
+
+def test_a_retry_writes_nothing_where_tables_do_not_agree(world: World) -> None:
+    live(world, *lineages(world), refused=[2], dies="one prepare 2")
+    older = world.checkpoints["two"]
+    live(world, *lineages(world), refused=[2], dies="one finish")
+    world.checkpoints["two"] = older
+    world.steps.since()
+    run = again(world, *lineages(world))
+    assert "do not agree on what was committed" in str(run.error)
+    assert world.steps == []
 
 
 def test_a_retry_before_any_run_says_so(world: World) -> None:
