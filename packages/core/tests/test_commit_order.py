@@ -385,6 +385,24 @@ def test_a_death_before_the_outputs_are_complete_is_followed_by_completing_them(
     assert "file finish" in world.steps
 
 
+def test_a_run_that_is_resumed_says_so_and_whether_the_pipeline_has_changed(world: World) -> None:
+    changed = (
+        "the pipeline has changed since the run that is resumed; what that run did stays as it is "
+        "(--fresh starts over)"
+    )
+    resumed = "resumed after 2 records, where the run before was cut off"
+    said = []
+    for config in ("first", "first", "second"):
+        world.steps.dies = "file prepare 2"
+        run = pipeline(world, File(world, "file")).start(store=world.store)
+        run.delivery.config_hash = config
+        with pytest.raises(Killed):
+            run.execute()
+        world.let_go()
+        said.append(run.warnings)
+    assert said == [[], [resumed], [changed, resumed]]
+
+
 def test_a_new_run_goes_on_with_the_numbers_and_starts_over_with_everything_else(
     world: World,
 ) -> None:
