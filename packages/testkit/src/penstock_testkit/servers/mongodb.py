@@ -13,7 +13,9 @@ import contextlib
 import itertools
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -123,10 +125,12 @@ class MongoJava(_Served):
 
     @classmethod
     def program(cls) -> Path | None:
-        found = shutil.which("java")
+        """Java with its compiler: the server's own program has a port that cannot be chosen."""
+        found = shutil.which("java") if shutil.which("javac") else None
         return Path(found) if found else None
 
     def make(self) -> None:
+        (self.folder / "Serve.java").write_text(_SERVE, encoding="utf-8")
         try:
             self.jars = jars.fetch(jars.MONGO_JAVA)
         except jars.NoJarsError as error:
@@ -134,9 +138,52 @@ class MongoJava(_Served):
 
     def command(self) -> Sequence[str | Path]:
         small = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-        main = "de.bwaldvogel.mongo.InMemoryMongoServer"
-        where = ("-h", "127.0.0.1", "-p", str(self.port))
-        return [self.executable, *small, "-cp", f"{self.jars}/*", main, *where]
+        program = self.folder / "Serve.java"
+        return [self.executable, *small, "-cp", f"{self.jars}/*", program, str(self.port)]
+
+    def run_tests(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run pytest on files of tests, in a process that has a client library which this server
+        understands. They find its address in `PENSTOCK_TEST_MONGO_JAVA`."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(_old_client()),
+            "PENSTOCK_TEST_MONGO_JAVA": self.url(),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+_OLD_CLIENT = "pymongo>=4.9,<4.18"
+
+
+def _old_client() -> Path:
+    """A folder with a client library for servers before MongoDB 4.4, which pip fetches once."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "penstock-testkit")
+    folder = home / f"pymongo-4.17-python{sys.version_info[0]}.{sys.version_info[1]}"
+    if folder.is_dir():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        command = [*pip, "--target", f"{scratch}/made", _OLD_CLIENT]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            require(MongoJava.title, f"pip could not fetch {_OLD_CLIENT}: {done.stderr[-600:]}")
+        with contextlib.suppress(OSError):  # somebody was faster
+            Path(scratch, "made").rename(folder)
+    return folder
+
+
+_SERVE = """
+import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
+
+class Serve {
+    public static void main(String[] given) {
+        new MongoServer(new MemoryBackend()).bind("127.0.0.1", Integer.parseInt(given[0]));
+    }
+}
+"""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The commands of the double, each a function of its command, the view and the server."""
+"""The commands of the double, each a function of its command, the view and the server.
+
+Needs `penstock-testkit[mongodb]`.
+"""
 
 from __future__ import annotations
 

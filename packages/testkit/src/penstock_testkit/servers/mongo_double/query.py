@@ -1,4 +1,7 @@
-"""Which documents a query means, in which order they come, and what an update makes of one."""
+"""Which documents a query means, in which order they come, and what an update makes of one.
+
+Needs `penstock-testkit[mongodb]`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bson import Binary, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson import Binary, Code, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
 __all__ = ["CommandError", "at", "matches", "order", "projected", "sorted_by", "updated"]
 
@@ -62,6 +65,8 @@ def order(value: Any) -> tuple[int, Any]:
     if isinstance(value, (int, float, Decimal128)):
         number = value.to_decimal() if isinstance(value, Decimal128) else value
         return (3, (0, 0) if _is_nan(number) else (1, number))
+    if isinstance(value, Code):
+        return (13, str(value))
     if isinstance(value, str):
         return (4, value.encode("utf-8", "surrogatepass"))
     if isinstance(value, Mapping):

@@ -2,6 +2,8 @@
 
 A transaction has its own view. Who writes what another transaction has written, or what was
 changed since his own began, is refused with a write conflict, as in MongoDB.
+
+Needs `penstock-testkit[mongodb]`.
 """
 
 from __future__ import annotations
