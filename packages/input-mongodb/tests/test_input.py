@@ -57,7 +57,14 @@ EVERY_KIND = [
     *(MinKey(), None, math.nan, -math.inf, -3, 2.5, Int64(2**40), Decimal128("1E+30")),
     *("", "a", "ä", {}, {"x": 1}, {"x": 1, "y": 2}, b"", b"z", uuid.UUID(int=5)),
     *(ObjectId(b"0" * 12), ObjectId(b"1" * 12), False, True),
-    *(dt.datetime(1969, 1, 1), dt.datetime(2026, 1, 1), Timestamp(1, 2), Regex("^a"), MaxKey()),
+    *(
+        dt.datetime(1969, 1, 1),
+        dt.datetime(2026, 1, 1),
+        Timestamp(1, 2),
+        Regex("^a"),
+        Code("f()"),
+        MaxKey(),
+    ),
 ]
 EVERY_KIND = [Binary.from_uuid(one) if isinstance(one, uuid.UUID) else one for one in EVERY_KIND]
 

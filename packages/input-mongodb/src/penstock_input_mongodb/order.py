@@ -22,7 +22,7 @@ _KINDS: Sequence[tuple[tuple[type, ...], tuple[int, ...]]] = (
     ((MinKey,), (-1,)),
     ((type(None),), (10,)),
     ((), ()),  # numbers: their place, see _kind
-    ((str,), (2, 14)),
+    ((str,), ()),  # text, and the symbols of old, which only comparing finds
     ((Mapping,), (3,)),
     ((list,), (4,)),
     ((bytes, uuid.UUID), (5,)),
@@ -31,11 +31,11 @@ _KINDS: Sequence[tuple[tuple[type, ...], tuple[int, ...]]] = (
     ((dt.datetime, DatetimeMS), (9,)),
     ((Timestamp,), (17,)),
     ((Regex,), (11,)),
-    ((Code,), (13, 15)),
+    ((Code,), ()),
     ((MaxKey,), (127,)),
 )
 """The kinds of values in the order of MongoDB: classes, and the numbers that BSON has for them."""
-_NOTHING, _NUMBER = 1, 2
+_NOTHING, _NUMBER, _TEXT, _CODE = 1, 2, 3, 12
 _NUMBERS = (1, 16, 18, 19)
 
 
@@ -43,16 +43,25 @@ def _kind(value: Any) -> int:
     if isinstance(value, (int, float, Decimal128)) and not isinstance(value, bool):
         return _NUMBER
     if isinstance(value, Code):  # is text as well
-        return 12
+        return _CODE
     return next(kind for kind, (classes, _) in enumerate(_KINDS) if isinstance(value, classes))
 
 
-def _of_kinds(first: int, last: int) -> list[int]:
-    """The numbers of all kinds from `first` up to, and not with, `last`."""
-    found: list[int] = []
+def _of_kinds(field: str, first: int, last: int) -> list[Query]:
+    """Alternatives, one of which holds for values of the kinds from `first` up to, and not with,
+    `last`."""
+    types: list[int] = []
+    made: list[Query] = []
     for kind in range(first, last):
-        found += _NUMBERS if kind == _NUMBER else _KINDS[kind][1]
-    return found
+        if kind == _NOTHING:
+            made.append({field: None})  # also where the field is missing
+        elif kind == _TEXT:
+            made.append({field: {"$gte": ""}})
+        elif kind == _CODE:
+            made.append({field: {"$gte": Code("")}})
+        else:
+            types += _NUMBERS if kind == _NUMBER else _KINDS[kind][1]
+    return [*made, {field: {"$type": types}}] if types else made
 
 
 def _is_nan(value: Any) -> bool:
@@ -69,8 +78,7 @@ def _greater(field: str, value: Any) -> list[Query]:
         made.append({field: {"$gte": -math.inf}})
     elif kind != _NOTHING:
         made.append({field: {"$gt": value}})
-    later = _of_kinds(kind + 1, len(_KINDS))
-    return [*made, {field: {"$type": later}}] if later else made
+    return [*made, *_of_kinds(field, kind + 1, len(_KINDS))]
 
 
 def _smaller(field: str, value: Any) -> list[Query]:
@@ -80,10 +88,7 @@ def _smaller(field: str, value: Any) -> list[Query]:
         made.append({field: {"$lt": value}})
         if kind == _NUMBER:
             made.append({field: {"$eq": math.nan}})
-    earlier = [one for one in _of_kinds(0, kind) if one != 10]
-    if earlier:
-        made.append({field: {"$type": earlier}})
-    return [*made, {field: None}] if kind > _NOTHING else made
+    return [*made, *_of_kinds(field, 0, kind)]
 
 
 def after(order: Sequence[tuple[str, int]], values: Sequence[Any]) -> Query:

@@ -27,6 +27,7 @@ __all__ = [
 
 Client = pymongo.MongoClient[dict[str, Any]]
 
+_NO_SUCH_COMMAND = 59
 passing_codes = frozenset(
     {
         *(6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 10058),
@@ -53,10 +54,19 @@ def connect(uri: str, timeout: float, **options: Any) -> tuple[Client, Mapping[s
         raise ConnectError(f"cannot be used: {explain(error)}", where=where) from error
     try:
         with sentences(where, ConnectError):
-            return client, client.admin.command("hello")
+            return client, _greeting(client)
     except BaseException:
         client.close()
         raise
+
+
+def _greeting(client: Client) -> Mapping[str, Any]:
+    try:
+        return client.admin.command("hello")
+    except errors.OperationFailure as error:
+        if error.code != _NO_SUCH_COMMAND:
+            raise
+        return client.admin.command("isMaster")  # as it was called until MongoDB 4.4
 
 
 def has_transactions(hello: Mapping[str, Any]) -> bool:
@@ -95,10 +105,10 @@ def broken(error: BaseException, where: str, kind: type[PenstockError] = RunErro
     if isinstance(error, errors.OperationFailure) and error.code in (13, 18, 8000):
         hint = "see the user and the roles"
         return ConnectError(f"is not allowed: {what}", where=where, hint=hint)
-    if kind is ConnectError:
+    if kind is ConnectError and isinstance(error, errors.ConnectionFailure):
         hint = "is the server there, and its address right?"
         return ConnectError(f"could not be reached: {what}", where=where, hint=hint)
-    if may_pass(error):
+    if may_pass(error) and kind is not ConnectError:
         return TransientError(f"{where}: {what}")
     return kind(what, where=where)
 

@@ -278,7 +278,8 @@ class MongoOutput(TransactionalOutput):
                 self._checkpoints.finish(last)
 
     def _is_staged(self) -> bool:
-        return bool(self._base.list_collection_names(filter={"name": self._target.name}))
+        name = self._target.name
+        return name in self._base.list_collection_names(filter={"name": name})
 
     # ---- writing --------------------------------------------------------------------------------
 
