@@ -419,6 +419,13 @@ def _abort(server: Server, command: Document, view: View) -> Document:
     return {}
 
 
+def _kill_sessions(server: Server, command: Document, view: View) -> Document:
+    killed = {bytes(one["id"]) for one in command["killSessions"]}
+    for identity in [one for one in server.store.open if one[0] in killed]:
+        del server.store.open[identity]
+    return {}
+
+
 def _nothing(server: Server, command: Document, view: View) -> Document:
     return {}
 
@@ -449,6 +456,7 @@ COMMANDS: Mapping[str, Command] = {
     "listcollections": _list_collections,
     "committransaction": _commit,
     "aborttransaction": _abort,
+    "killsessions": _kill_sessions,
     "buildinfo": lambda *_: {"version": "7.0.0", "versionArray": [7, 0, 0, 0], "double": True},
     "configurefailpoint": lambda server, command, _: server.fail(command),
     "startsession": lambda *_: {"id": {"id": Binary(bson.ObjectId().binary + b"0000", 4)}},
