@@ -177,6 +177,22 @@ def test_a_write_that_is_not_allowed_ends_the_run(replica_set):
         )
 
 
+def test_what_a_run_that_died_has_left_open_is_in_nobodys_way(replica_set):
+    died = replica_set.opened()
+    try:
+        died.resume(None, 0)
+        write(died, 1, 2)
+        with opened(replica_set) as output:
+            write(output, 1, 2, 3)
+            assert output.context.clock.slept == []
+            commit(output, 1)
+        with pytest.raises(FencedError):  # should it be alive after all
+            died.commit(replace(checkpoint(1), run_id="died"))
+    finally:
+        died.close()
+    assert there(replica_set) == [1, 2, 3]
+
+
 # ---- commits whose answer is lost --------------------------------------------------------------
 
 

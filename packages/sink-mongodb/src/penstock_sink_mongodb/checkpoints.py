@@ -46,6 +46,14 @@ class Checkpoints:
         found = self._now.find_one({"_id": self._key(pipeline)})
         return None if found is None else Checkpoint.from_json(found["checkpoint"])
 
+    def take_session(self, pipeline: str, session: Any) -> Any:
+        """Note the session of the run that writes now; that of the one before, None if there was
+        none."""
+        key = {**self._key(pipeline), "what": "session"}
+        before = self._now.find_one({"_id": key}) or {}
+        self._now.replace_one({"_id": key}, {"session": session}, upsert=True)
+        return before.get("session")
+
     def advance(self, session: ClientSession, checkpoint: Checkpoint) -> bool:
         """Put `checkpoint` in the place of the one of the epoch before; FencedError when that is
         not what is there, or is of a later generation. False when it is there already, as after a

@@ -208,6 +208,8 @@ class MongoOutput(TransactionalOutput):
 
         self._ids.resume(mark, epoch)
         with sentences(self._where, ConnectError):
+            if self._transactions is not None:
+                self._transactions.take_over(self.context.pipeline)
             if self.replaces and mark is None:
                 self._base.drop_collection(self._target.name)
                 self._base.create_collection(self._target.name)

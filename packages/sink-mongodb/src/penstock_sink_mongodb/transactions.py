@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -65,6 +65,17 @@ class Transactions:
         if self._session is not None:
             with suppress(PyMongoError):
                 self._session.end_session()
+
+    def take_over(self, pipeline: str) -> None:
+        """End what a run that died has left open: for a minute, it would be in the way of this
+        one. A run that still lives finds out when it compares the checkpoint."""
+        if self._session is None:
+            self._session = self._client.start_session()
+        mine = self._session.session_id["id"]
+        before = self._checkpoints.take_session(pipeline, mine)
+        if before is not None and before != mine:
+            with suppress(OperationFailure):  # where it is not allowed, the minute passes
+                self._client.admin.command("killSessions", [{"id": before}])
 
     # ---- writing --------------------------------------------------------------------------------
 
