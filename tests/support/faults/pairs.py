@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .oracle import BAD_EVERY, Verdict, judge, judge_groups, make_rows, rows_in, set_aside
 
 if TYPE_CHECKING:
+    from .documents import Documents
     from .tables import Tables
 
-__all__ = ["FILES", "PAIRS", "TABLES", "Pair"]
+__all__ = ["FILES", "MONGODB", "PAIRS", "TABLES", "Pair"]
 
 _SIZE = 7
 
@@ -43,7 +44,7 @@ class Pair:
         *,
         engine: str = "inline",
         epoch: int = 250,
-        tables: Tables | None = None,
+        tables: Tables | Documents | None = None,
     ) -> None:
         """A folder with the pipeline and its rows; many small epochs give a fault many places."""
         folder.mkdir(parents=True)
@@ -62,7 +63,7 @@ class Pair:
         )
         (folder / "pipeline.yaml").write_text(text)
 
-    def judge(self, folder: Path, count: int, tables: Tables | None = None) -> Verdict:
+    def judge(self, folder: Path, count: int, tables: Tables | Documents | None = None) -> Verdict:
         """All outputs and the dead letters together; nothing else may be left in the folder.
 
         A record that a run was killed with again and again is set aside, as it may be the reason:
@@ -78,7 +79,7 @@ class Pair:
         return verdict + Verdict(lost=lost, repeated=repeated, torn=torn)
 
     def judge_outputs(
-        self, folder: Path, count: int, tables: Tables | None, suspected: set[int]
+        self, folder: Path, count: int, tables: Tables | Documents | None, suspected: set[int]
     ) -> Verdict:
         verdict = Verdict()
         for name, look in self.files.items():
@@ -172,5 +173,13 @@ TABLES = {
     ),
 }
 """Each with a table of SQLite, PostgreSQL or MariaDB."""
+
+MONGODB = Pair(
+    '  out: {use: mongodb, uri: "{first}", database: "{second}", collection: "{table}", '
+    "server_timeout: 5s}\n",
+    "  rows: [rows, out]\n",
+    "inserts documents",
+    tables={"first": judge},
+)
 
 PAIRS = {**FILES, **TABLES}

@@ -148,6 +148,19 @@ def appends_at_the_end() -> None:
     Stream.append = go_on  # type: ignore[method-assign]
 
 
+def inserts_documents() -> None:
+    """An output that inserts documents with ids of their own; where the run is, is noted apart."""
+    from penstock_sink_mongodb.output import MongoOutput
+
+    def write(self: MongoOutput, batch: Any) -> None:
+        self._target.insert_many([dict(record) for record in batch.records])
+
+    MongoOutput.delivery = "append"  # type: ignore[method-assign, assignment]
+    MongoOutput.write = write  # type: ignore[method-assign]
+    MongoOutput.prepare = lambda self, epoch: None  # type: ignore[method-assign]
+    MongoOutput.finish = lambda self: None  # type: ignore[method-assign]
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     "ignores the mark": ignores_the_mark,
     "saves positions first": saves_positions_first,
@@ -158,4 +171,5 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "closes letters afterwards": closes_letters_afterwards,
     "keeps no checkpoint": keeps_no_checkpoint,
     "appends at the end of the file": appends_at_the_end,
+    "inserts documents": inserts_documents,
 }
