@@ -54,10 +54,10 @@ class Checkpoints:
         self._now.replace_one({"_id": key}, {"session": session}, upsert=True)
         return before.get("session")
 
-    def advance(self, session: ClientSession, checkpoint: Checkpoint) -> bool:
+    def advance(self, session: ClientSession, checkpoint: Checkpoint, *, tried: bool) -> bool:
         """Put `checkpoint` in the place of the one of the epoch before; FencedError when that is
-        not what is there, or is of a later generation. False when it is there already, as after a
-        commit whose answer was lost."""
+        not what is there, or is of a later generation. False when it is there already and was
+        `tried` before, by a commit of which nobody knew what became of it."""
         key = self._key(checkpoint.pipeline)
         values = {
             "epoch": checkpoint.epoch,
@@ -72,7 +72,7 @@ class Checkpoints:
             except DuplicateKeyError as error:  # another run has just put its first one here
                 raise FencedError(checkpoint.pipeline) from error
             return True
-        if identity(Checkpoint.from_json(there["checkpoint"])) == identity(checkpoint):
+        if tried and identity(Checkpoint.from_json(there["checkpoint"])) == identity(checkpoint):
             return False
         follows = there["epoch"] == checkpoint.epoch - 1
         if not follows or there["generation"] > checkpoint.generation:

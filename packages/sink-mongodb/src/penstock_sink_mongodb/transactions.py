@@ -145,7 +145,7 @@ class Transactions:
         """Commit what was written, together with `checkpoint`."""
         try:
             for attempt in range(_TRIES):
-                if self._commit(checkpoint):
+                if self._commit(checkpoint, tried=attempt > 0):
                     break
                 self._clock.sleep(0.05 * 2.0**attempt)
             else:
@@ -159,9 +159,13 @@ class Transactions:
         self._kept.clear()
         self._deeds.clear()
 
-    def _commit(self, checkpoint: Checkpoint) -> bool:
+    def _commit(self, checkpoint: Checkpoint, *, tried: bool) -> bool:
         """Whether it is committed now; False when it has to be written again."""
-        if not self._in_transaction(lambda session: self._checkpoints.advance(session, checkpoint)):
+
+        def advance(session: ClientSession) -> bool:
+            return self._checkpoints.advance(session, checkpoint, tried=tried)
+
+        if not self._in_transaction(advance):
             return True  # an earlier try has come through
         session = self._begun()
         try:
