@@ -146,12 +146,21 @@ def test_what_it_imports_is_what_it_depends_on(package):
     missing = {
         f"{module} in {path.name}"
         for path in package.path.glob("src/**/*.py")
-        for module, late in imports_of(ast.parse(path.read_text(encoding="utf-8")))
+        for text in [path.read_text(encoding="utf-8")]
+        for module, late in imports_of(ast.parse(text))
         for distribution in providers.get(module.split(".")[0], [])[:1]
-        if not (declared | hosts.get(path.stem, set()) | (extras if late else set()))
+        if not (
+            declared | hosts.get(path.stem, set()) | (extras if late or says_extra(text) else set())
+        )
         & {normal(name) for name in providers[module.split(".")[0]]}
     }
     assert missing == set()
+
+
+def says_extra(text: str) -> bool:
+    """Whether the docstring of a module names the extra that the whole of it needs."""
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    return re.search(r"^Needs `[\w-]+\[\w+\]`\.$", docstring, re.MULTILINE) is not None
 
 
 def imports_of(tree: ast.AST) -> Iterator[tuple[str, bool]]:

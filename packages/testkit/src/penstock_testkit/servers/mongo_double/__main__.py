@@ -1,4 +1,7 @@
-"""Serves the double: `python -m penstock_testkit.servers.mongo_double LOG PORT [--standalone]`."""
+"""Serves the double: `python -m penstock_testkit.servers.mongo_double LOG PORT [--standalone]`.
+
+Needs `penstock-testkit[mongodb]`.
+"""
 
 from __future__ import annotations
 
