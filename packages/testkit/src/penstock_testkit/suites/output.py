@@ -351,7 +351,8 @@ class OutputSuite(ComponentSuite):
     @staticmethod
     def _end_epoch(writer: Writer, epoch: int) -> None:
         writer.output.prepare(epoch)
-        if isinstance(writer.output, TransactionalOutput):
+        if writer.output.delivery == "transactional":
+            assert isinstance(writer.output, TransactionalOutput)
             writer.output.commit(Checkpoint(**_checkpoint(epoch)))
 
 
