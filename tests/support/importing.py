@@ -10,14 +10,32 @@ from typing import Any
 
 __all__ = ["import_each_alone"]
 
+_APART = ("", ".apps", ".connection", ".input", ".output", ".plugin", ".store")
+"""Of the Django app, the modules that are imported before Django has been set up."""
+
+SET_UP_DJANGO = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "penstock_django"])
+django.setup()
+"""
+
+
+def _needs_django(module: str) -> bool:
+    """Whether a module is one of a Django app that Django imports after its set-up."""
+    root, name = module[: len("penstock_django")], module[len("penstock_django") :]
+    return root == "penstock_django" and name not in _APART
+
+
 # One interpreter forks a child for each module: each starts from nothing, none pays for a start.
 IMPORT_EACH_ALONE = """
 import importlib, json, os, sys, threading, traceback
 
-def report(module, before):
+def report(module, before, first):
     sys.stdout = sys.stderr = capture = __import__("io").StringIO()
     answer = {"module": module, "error": ""}
     try:
+        exec(first)
         importlib.import_module(module)
     except BaseException:
         answer["error"] = traceback.format_exc()
@@ -27,12 +45,12 @@ def report(module, before):
     return answer
 
 before = set(sys.modules) | {"io"}
-for module in json.load(sys.stdin):
+for module, first in json.load(sys.stdin):
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)
         with os.fdopen(writer, "w") as out:
-            json.dump(report(module, before), out)
+            json.dump(report(module, before, first), out)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
@@ -48,7 +66,7 @@ def import_each_alone(
     keys `module`, `error`, `printed`, `threads` and `loaded`."""
     done = subprocess.run(
         [python, "-W", "error", "-c", IMPORT_EACH_ALONE],
-        input=json.dumps(modules),
+        input=json.dumps([(one, SET_UP_DJANGO if _needs_django(one) else "") for one in modules]),
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,136 @@
+"""A database connection that is not of one thread: an engine may open a component on one thread and
+call it on another, while Django keeps its own connections apart by thread.
+
+Outputs of one run that write to the same database share a connection, and on SQLite, which has one
+writer at a time, so does the store: what it keeps in the middle of an epoch is committed with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.utils import DatabaseError
+
+__all__ = ["Line", "line_for", "set_up"]
+
+_open_lines: WeakValueDictionary[tuple[str, str], Line] = WeakValueDictionary()
+_meeting = RLock()
+
+
+def set_up() -> None:
+    """Make Django ready where nobody has, as under `penstock run`."""
+    import django
+    from django.apps import apps
+
+    from penstock import RunError
+
+    if apps.ready:
+        return
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        django.setup()
+    except (ImproperlyConfigured, ImportError) as error:
+        raise RunError(
+            f"Django cannot be set up: {error}",
+            hint="set DJANGO_SETTINGS_MODULE, or run `manage.py penstock`",
+        ) from error
+
+
+def line_for(alias: str, pipeline: str) -> Line:
+    """The connection that the parts of a run share."""
+    with _meeting:
+        line = _open_lines.get((alias, pipeline))
+        if line is None:
+            line = _open_lines[alias, pipeline] = Line(alias)
+        line.users += 1
+        return line
+
+
+class Line:
+    """A connection of its own, with at most one transaction that outlives a call."""
+
+    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+        self.alias = alias
+        self.lock = RLock()
+        self.users = 0
+        self.dirty: dict[Any, None] = {}
+        self.committed: dict[Any, Any] = {}
+        self._atomic: Any = None
+        self._own = connections[alias].copy()
+        self._own.inc_thread_sharing()
+        if self._own.vendor == "sqlite":
+            options = self._own.settings_dict["OPTIONS"]
+            # A transaction that reads first and writes later fails at once when another came first.
+            settings = {"timeout": 30, **options, "transaction_mode": "IMMEDIATE"}
+            self._own.settings_dict = {**self._own.settings_dict, "OPTIONS": settings}
+
+    @property
+    def vendor(self) -> str:
+        return str(self._own.vendor)
+
+    @contextmanager
+    def bound(self) -> Iterator[Any]:
+        """Let the ORM use this connection, on this thread, inside the block."""
+        with self.lock:
+            before = connections[self.alias]
+            connections[self.alias] = self._own
+            try:
+                yield self._own
+            finally:
+                connections[self.alias] = before
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Everything inside the block, or nothing of it: a transaction, or a part of one."""
+        with self.bound(), transaction.atomic(self.alias):
+            yield
+
+    @property
+    def begun(self) -> bool:
+        return self._atomic is not None
+
+    def begin(self) -> None:
+        """Begin the transaction of an epoch, unless it has begun. Inside `bound`."""
+        if self._atomic is None:
+            atomic = transaction.atomic(self.alias)
+            atomic.__enter__()
+            self._atomic = atomic
+
+    def commit(self) -> None:
+        """Commit the transaction of an epoch. Inside `bound`."""
+        atomic, self._atomic = self._atomic, None
+        atomic.__exit__(None, None, None)
+        self.dirty.clear()
+
+    def roll_back(self) -> None:
+        """Give up the transaction of an epoch, if there is one."""
+        atomic, self._atomic = self._atomic, None
+        self.dirty.clear()
+        if atomic is None:
+            return
+        with self.bound():
+            with suppress(DatabaseError):  # the connection may be gone, and the transaction with it
+                atomic.__exit__(_GivenUp, _GivenUp(), None)
+
+    def reconnect(self) -> None:
+        """Let go of a connection that was lost."""
+        with self.bound() as own:
+            own.close()
+
+    def close(self) -> None:
+        """Leave; the last one to do so closes the connection."""
+        with _meeting:
+            self.users -= 1
+            if self.users <= 0:
+                self.roll_back()
+                self.reconnect()
+
+
+class _GivenUp(Exception):
+    """Makes a transaction roll back."""

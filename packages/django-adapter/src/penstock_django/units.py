@@ -1,0 +1,185 @@
+"""An item's unit of work: a savepoint that begins with its first query, and what it saves.
+
+Many items only compute, and hand their results to `add_to_save`. They need no savepoint: there is
+nothing to roll back but their results, which are saved with those of others, many at once. An item
+that asks the database anything finds what the items before it gave, and has a savepoint from there
+on. So each item is alone whether it fails itself or its results cannot be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from django.db import connections, transaction
+
+from .items import Key
+
+__all__ = ["Done", "Unit", "create", "save_now"]
+
+
+class Done:
+    """An item that was processed: what it gave, and its result. `error` is set when what it gave
+    could not be saved."""
+
+    __slots__ = ("created", "error", "item", "key", "result", "to_save", "tracked")
+
+    def __init__(
+        self, item: Any, key: Key, created: list[Any], to_save: list[Any], tracked: bool
+    ) -> None:
+        self.item = item
+        self.key = key
+        self.created = created
+        self.to_save = to_save
+        self.tracked = tracked
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Unit:
+    """The items of one run of a pipeline, one after the other.
+
+    `track(done)` notes what items gave, once that is saved. `created` is what the item that is
+    being processed has saved directly.
+    """
+
+    def __init__(
+        self,
+        using: str,
+        chunksize: int,
+        track: Callable[[Sequence[Done]], None],
+    ) -> None:
+        self.using = using
+        self.chunksize = chunksize
+        self.track = track
+        self.connection = connections[using]
+        self._atomic: Any = None
+        self._inside = self._busy = False
+        self._callbacks = 0
+        self.created: list[Any] = []
+        self._pending: list[Done] = []
+        self._waiting = 0
+
+    # ---- one item -------------------------------------------------------------------------------
+
+    def before_query(
+        self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        """Around every query of this connection (see Django's `execute_wrapper`)."""
+        if self._inside and self._atomic is None and not self._busy:
+            self.enter()
+        return execute(sql, params, many, context)
+
+    def begin(self) -> None:
+        """The next item begins."""
+        self._inside = True
+        self.created = []
+        self._callbacks = len(self.connection.run_on_commit)
+
+    def enter(self) -> None:
+        """Give the item its savepoint now."""
+        if self._atomic is not None:
+            return
+        self._busy = True
+        try:
+            self.flush()
+            self._atomic = transaction.atomic(self.using)
+            self._atomic.__enter__()
+        finally:
+            self._busy = False
+
+    def undo(self, error: BaseException) -> None:
+        """Roll the item back."""
+        self._inside = False
+        atomic, self._atomic = self._atomic, None
+        if atomic is not None:
+            atomic.__exit__(type(error), error, error.__traceback__)
+        else:  # what a failed item wanted done after the commit must not be done
+            del self.connection.run_on_commit[self._callbacks :]
+
+    def done(self, done: Done) -> None:
+        """The item has come through: save what it gave, now or with others."""
+        if self._atomic is None:
+            self._inside = False
+            self._pending.append(done)
+            self._waiting += len(done.to_save)
+            if self._waiting >= self.chunksize:
+                self.flush()
+            return
+        create(self.using, done.to_save)
+        self.track([done])
+        self._inside = False
+        atomic, self._atomic = self._atomic, None
+        atomic.__exit__(None, None, None)
+
+    # ---- many items -----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Save what items gave that wait. Where that fails, each is saved alone, and those that
+        cannot be have an `error`."""
+        pending, self._pending = self._pending, []
+        self._waiting = 0
+        if not pending:
+            return
+        busy, self._busy = self._busy, True
+        try:
+            self._save(pending)
+        finally:
+            self._busy = busy
+
+    def _save(self, pending: Sequence[Done]) -> None:
+        if len(pending) > 1:
+            objects = [one for done in pending for one in done.to_save]
+            before = [(one, one.__dict__.copy(), one._state.adding) for one in objects]
+            try:
+                with transaction.atomic(self.using):
+                    create(self.using, objects, mixed=True)
+                    self.track(pending)
+                return
+            except Exception:
+                # Which item is to blame is found below. Keys that were given are not valid now.
+                for one, values, adding in before:
+                    one.__dict__.update(values)
+                    one._state.adding = adding
+        for done in pending:
+            try:
+                with transaction.atomic(self.using):
+                    create(self.using, done.to_save)
+                    self.track([done])
+            except Exception as error:
+                done.error = error
+
+
+def create(using: str, objects: Sequence[Any], *, mixed: bool = False) -> None:
+    """Insert objects, many of a model at once. `mixed` ones may be put in another order, by their
+    models; what was saved already is saved again."""
+    groups: Iterable[tuple[Any, Iterable[Any]]] = groupby(objects, type)
+    if mixed:
+        by_model: dict[Any, list[Any]] = {}
+        for one in objects:
+            by_model.setdefault(type(one), []).append(one)
+        groups = by_model.items()
+    for model, group in groups:
+        together: list[Any] = []
+        for one in group:
+            if one._state.adding and not _one_by_one(model):
+                together.append(one)
+            else:
+                one.save(using=using)
+        if together:
+            model._base_manager.using(using).bulk_create(together)
+
+
+def save_now(session: Any, objects: Sequence[Any]) -> None:
+    """Save objects at once, as what the item gives that is being processed, if one is."""
+    for one in objects:
+        one.save(using=session.using)
+    if session.unit is not None:
+        session.unit.created.extend(objects)
+
+
+def _one_by_one(model: Any) -> bool:
+    """Models that cannot be created many at once: those with a parent's table, and trees, which
+    number their nodes when one is saved."""
+    return bool(model._meta.concrete_model._meta.parents) or hasattr(model, "_mptt_meta")
