@@ -95,4 +95,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if LONG:
         for item in items:
             if "tests/faults/" in item.nodeid:
-                item.add_marker(pytest.mark.timeout(1800))
+                item.add_marker(pytest.mark.timeout(1800), append=False)  # before its own

@@ -17,6 +17,8 @@ from typing import Any
 
 from penstock_broker_kafka.library import load
 
+from .oracle import Verdict
+
 __all__ = ["Fleet", "Seen", "compared"]
 
 PARTITIONS = 3
@@ -172,16 +174,7 @@ class Fleet:
         return "".join(path.read_text() for path in self.folder.glob("*/messages.txt"))
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What became of what was sent."""
-
-    lost: int
-    repeated: int
-    moved: bool
-
-
-def compared(sent: Seen, seen: Seen) -> Comparison:
+def compared(sent: Seen, seen: Seen) -> Verdict:
     """Whether each partition has what was sent to it, once and in order."""
     lost = repeated = 0
     moved = False
@@ -191,4 +184,4 @@ def compared(sent: Seen, seen: Seen) -> Comparison:
         lost += len(set(wanted) - set(counts))
         repeated += len(found) - len(counts)
         moved = moved or list(dict.fromkeys(found)) != [n for n in wanted if n in counts]
-    return Comparison(lost, repeated, moved)
+    return Verdict(lost, repeated, moved=moved)
