@@ -48,7 +48,11 @@ _KNOWN = {
         "sql": "penstock-sink-sql",
         "mongodb": "penstock-sink-mongodb",
     },
+    "engine": {
+        "celery": "penstock-engine-celery",
+    },
     "command": {
+        "celery": "penstock-engine-celery",
         "test": "penstock-pipeline-tests",
         "lock": "penstock-deploy",
         "image": "penstock-deploy",

@@ -1,0 +1,275 @@
+"""A shop whose orders are paid in chunks, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock import Report, load_pipeline
+from penstock.stores.sqlite import SqliteStore
+from penstock.supervise import supervise
+from penstock_celery.chunks import do_chunk
+from penstock_celery.ledger import Ledger
+
+PIPELINE = """
+engine:
+  use: celery
+  broker_url: "{broker}"
+  ledger: sqlite:///ledger.db
+  chunks: {chunks}
+  lease: {lease}
+  ring_again: {ring_again}
+epoch: {{records: 5}}
+inputs:
+  orders: {{use: sql, url: "sqlite:///shop.db", table: orders, batch_size: 5}}
+transformers:
+  pay: {{use: "paying:pay", nap: {nap}}}
+outputs:
+  paid: {{use: sql, url: "sqlite:///shop.db", table: paid}}
+pipes:
+  orders: [orders, pay, paid]
+"""
+
+PAYING = """
+import time
+
+def pay(record, nap: float = 0.0):
+    time.sleep(nap)
+    if record["amount"] < 0:
+        raise ValueError("nobody pays a negative amount")
+    return {"id": record["id"], "amount": record["amount"]}
+"""
+
+
+class Shop:
+    """The folder of a pipeline, and what it does there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "shop.yaml"
+        self.ids: list[int] = []
+
+    def make(
+        self,
+        records: int = 40,
+        *,
+        broker: str = "memory://",
+        chunks: int = 4,
+        lease: str = "30s",
+        ring_again: str = "5s",
+        nap: float = 0.0,
+        wrong: tuple[int, ...] = (),
+    ) -> Shop:
+        text = PIPELINE.format(
+            broker=broker, chunks=chunks, lease=lease, ring_again=ring_again, nap=nap
+        )
+        self.file.write_text(text, encoding="utf-8")
+        (self.folder / "paying.py").write_text(PAYING, encoding="utf-8")
+        self.ids = list(range(1, records + 1))
+        with self.database() as there:
+            there.execute("PRAGMA journal_mode=WAL")
+            there.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER)")
+            rows = [(one, -1 if one in wrong else one * 10) for one in self.ids]
+            there.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        return self
+
+    def database(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.folder / "shop.db", timeout=30)
+
+    def paid(self) -> Counter[int]:
+        """How often each order was paid."""
+        with self.database() as there:
+            try:
+                return Counter(number for (number,) in there.execute("SELECT id FROM paid"))
+            except sqlite3.OperationalError:  # nobody has written yet
+                return Counter()
+
+    def lost_and_repeated(self, times: int = 1) -> tuple[int, int]:
+        paid = self.paid()
+        lost = sum(max(0, times - paid[one]) for one in self.ids)
+        return lost, sum(max(0, count - times) for count in paid.values())
+
+    def ledger(self) -> Ledger:
+        return Ledger(f"sqlite:///{self.folder}/ledger.db")
+
+    def pipeline(self, *settings: str) -> Any:
+        return load_pipeline(self.file, settings=settings)
+
+    def run(self, *settings: str, **how: Any) -> tuple[Any, Report]:
+        """Run here; who does the chunks is somebody else's matter."""
+        store = SqliteStore(self.folder / ".penstock")
+        store.open()
+        try:
+            return supervise(self.pipeline(*settings), store, **how)
+        finally:
+            store.close()
+
+    def letters(self) -> list[Any]:
+        store = SqliteStore(self.folder / ".penstock")
+        store.open()
+        try:
+            return store.letters("shop")
+        finally:
+            store.close()
+
+    def inline(self, **how: Any) -> tuple[Any, Report]:
+        """Run here with the engine that is used where none is named."""
+        text = self.file.read_text()
+        start, end = text.index("engine:"), text.index("epoch:")
+        self.file.write_text(text[:start] + text[end:])
+        try:
+            return self.run(**how)
+        finally:
+            self.file.write_text(text)
+
+    def hands(self) -> Hands:
+        return Hands(self)
+
+    def do(self, *numbers: int, opened: bool = True, settings: tuple[str, ...] = ()) -> list[str]:
+        """Do these chunks of the run that is not over."""
+        ledger = self.ledger()
+        run = ledger.open_run("shop")
+        assert run is not None
+        if opened:
+            ledger.set_state(run, "open")
+        pipeline = self.pipeline(*settings)
+        return [do_chunk(pipeline, ledger, run.name, number, 30.0) for number in numbers]
+
+    def until(self, what: Callable[[], Any], seconds: float = 60.0) -> Any:
+        """Wait until something is so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := what():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds:g} s")
+
+    def start_run(self, *arguments: str) -> subprocess.Popen[str]:
+        return self.penstock("run", "shop.yaml", *arguments)
+
+    def penstock(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "penstock", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+
+
+class Hands:
+    """Does the chunks of a shop on a thread, as workers would that are always rung in time."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> Hands:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def _work(self) -> None:
+        pipeline = self.shop.pipeline()
+        while not self.over.wait(0.05):
+            if not (self.shop.folder / "ledger.db").exists():
+                continue
+            ledger = self.shop.ledger()
+            ledger.make()
+            run = ledger.open_run("shop")
+            for chunk in ledger.summaries(run) if run else ():
+                do_chunk(pipeline, ledger, run.name, chunk.number, 30.0)
+            ledger.close()
+
+
+class Worker:
+    """A worker of Celery in a session of its own."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.command, self.folder = command, folder
+        self.start()
+
+    def start(self) -> None:
+        with open(self.folder / "worker.log", "ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        try:
+            return [int(pid) for pid in path.read_text().split()]
+        except OSError:
+            return []
+
+    def kill_child(self, index: int) -> bool:
+        """Kill one of its processes; whether there was one."""
+        children = self.children()
+        if not children:
+            return False
+        try:
+            os.kill(children[index % len(children)], signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """Kill it with all its processes, as when its machine is switched off."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.fixture
+def long() -> bool:
+    return os.environ.get("PENSTOCK_FAULTS") == "long"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts workers, which end with the test."""
+    started: list[Worker] = []
+
+    def start(*command: str) -> Worker:
+        own = ["-m", "penstock", "celery", "shop.yaml", "--concurrency", "2"]
+        started.append(Worker([sys.executable, *(command or own)], tmp_path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

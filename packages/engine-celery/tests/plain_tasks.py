@@ -1,0 +1,20 @@
+"""Celery as it comes: what the same kills do to tasks without a ledger."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+
+from celery import Celery
+
+app = Celery("plain", broker=os.environ["PLAIN_BROKER"], set_as_current=False)
+
+
+@app.task(ignore_result=True)
+def pay(number: int) -> None:
+    time.sleep(float(os.environ["PLAIN_NAP"]))
+    there = sqlite3.connect(os.environ["PLAIN_DATABASE"], timeout=30)
+    with there:
+        there.execute("INSERT INTO paid VALUES (?)", (number,))
+    there.close()
