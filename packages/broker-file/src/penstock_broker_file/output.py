@@ -50,7 +50,7 @@ class FileStreamOutput(TransactionalOutput):
         super().open(context)
         self._stream = Stream(self.broker.folder_of(self.stream))
         self._stream.create(self.broker.partitions)
-        self._writer = f"{context.pipeline}/{context.name}"
+        self._writer = self._writer_of(context.pipeline)
         self._encode = Encoder(b"\n").encode
         self._partitions = len(self._stream.head().tips)
         self._staged: dict[int, Staged] = {}
@@ -60,7 +60,10 @@ class FileStreamOutput(TransactionalOutput):
         self._forget()
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
-        return _checkpoint(self._stream.head(), self._writer)
+        return _checkpoint(self._stream.head(), self._writer_of(pipeline))
+
+    def _writer_of(self, pipeline: str) -> str:
+        return f"{pipeline}/{self.context.name}"
 
     def resume(self, mark: Any, epoch: int) -> None:
         self._forget()

@@ -9,13 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from penstock import Batch, Clock, Context, Failure, Input, Output, Stage
+from penstock import (
+    Batch,
+    Checkpoint,
+    Clock,
+    Context,
+    Failure,
+    Input,
+    Output,
+    Stage,
+    TransactionalOutput,
+)
 from penstock.testing import FakeClock
 
 __all__ = [
     "Driven",
     "Row",
     "Writer",
+    "checkpoint",
     "cut",
     "fresh",
     "opened",
@@ -181,13 +192,28 @@ class Driven:
         return sum(batch.consumed for batch in self.batches)
 
 
-class Writer:
-    """An output, opened, and asked to go on from a mark."""
+def checkpoint(epoch: int, generation: int = 1, pipeline: str = PIPELINE) -> dict[str, Any]:
+    """The fields of the checkpoint of an epoch."""
+    return {
+        "pipeline": pipeline,
+        "run_id": "run",
+        "epoch": epoch,
+        "generation": generation,
+        "positions": {"list": epoch},
+        "started": 1.5,
+    }
 
-    def __init__(self, output: Output, mark: Any = None, epoch: int = 0) -> None:
+
+class Writer:
+    """An output of a pipeline, opened, and asked to go on from a mark."""
+
+    def __init__(
+        self, output: Output, mark: Any = None, epoch: int = 0, pipeline: str = PIPELINE
+    ) -> None:
         self.output = fresh(output)
+        self.pipeline = pipeline
         self.count = 0
-        self.output.open(Context(NAME, pipeline=PIPELINE, run_id="run"))
+        self.output.open(Context(NAME, pipeline=pipeline, run_id="run"))
         self.output.resume(through_json(mark), epoch)
 
     def write(self, records: Sequence[Any], size: int = 3) -> list[Failure]:
@@ -197,6 +223,13 @@ class Writer:
             refused.extend(self.output.write(batch) or ())
         self.count += len(records)
         return refused
+
+    def end_epoch(self, epoch: int) -> None:
+        """Make what was written durable, and visible."""
+        self.output.prepare(epoch)
+        if self.output.delivery == "transactional":
+            assert isinstance(self.output, TransactionalOutput)
+            self.output.commit(Checkpoint(**checkpoint(epoch, pipeline=self.pipeline)))
 
     def close(self) -> None:
         self.output.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -32,20 +33,24 @@ class _WithBroker(ComponentSuite):
     @pytest.fixture
     def stream(self, request: pytest.FixtureRequest) -> Iterator[str]:
         """Names of streams that nobody has used; `next(stream)` is another one."""
-        import uuid
-
-        own = uuid.uuid4().hex[:8]
+        own = uuid4().hex[:8]
         return (f"conformance-{own}-{number}" for number in itertools.count(1))
 
 
 def put(broker: Broker, stream: str, values: Sequence[Any]) -> None:
-    """Write records to a stream, as a run does."""
-    writer = Writer(broker.output(stream))
+    """Write records to a stream, as a run does of a pipeline that nobody has run before."""
+    writer = writer_to(broker, stream)
     try:
         writer.write(values)
-        writer.output.prepare(1)
+        writer.end_epoch(1)
     finally:
         writer.close()
+
+
+def writer_to(broker: Broker, stream: str) -> Writer:
+    """A transactional output goes on from the checkpoint of its pipeline, and refuses another that
+    begins anew: so each has a pipeline of its own."""
+    return Writer(broker.output(stream), pipeline=f"writer-{uuid4().hex[:8]}")
 
 
 def got(made: Input, positions: Any = None, *, enough: int) -> list[Any]:
@@ -137,13 +142,13 @@ class BrokerSuite(_WithBroker):
         """Two outputs may write to one stream at the same time, and every record of both is
         there."""
         name = next(stream)
-        one, other = Writer(broker.output(name)), Writer(broker.output(name))
+        one, other = writer_to(broker, name), writer_to(broker, name)
         values = records(12)
         for first in range(0, 12, 4):
             one.write(values[first : first + 2])
             other.write(values[first + 2 : first + 4])
         for writer in (one, other):
-            writer.output.prepare(1)
+            writer.end_epoch(1)
             writer.close()
         found = got(broker.input(name, group="g"), enough=12)
         assert sorted(found, key=repr) == sorted(values, key=repr), (

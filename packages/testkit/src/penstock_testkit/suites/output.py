@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from penstock import Checkpoint, FencedError, Output, Plugins, TransactionalOutput
+from penstock import Checkpoint, FencedError, Output, Plugins
 from penstock.build import pipeline_of
 from penstock.testing import ListInput
 
 from ..child import Calls, Running
-from ..driving import PIPELINE, Writer, cut, fresh, opened
+from ..driving import PIPELINE, Writer, checkpoint, cut, fresh, opened
 from ..measuring import FEW, MANY, ROOM, grows, rate
 from ..rules import not_applicable
 from .base import ComponentSuite, Process, shown
@@ -156,7 +156,7 @@ class OutputSuite(ComponentSuite):
                 writer = Writer(output)
                 for epoch in range(1, count // 100 + 1):
                     writer.write(values, 50)  # copies of them
-                    self._end_epoch(writer, epoch)
+                    writer.end_epoch(epoch)
                 writer.output.finish()
                 writer.close()
                 return count
@@ -239,7 +239,7 @@ class OutputSuite(ComponentSuite):
         """`finish` is called again when a run died before it could note that it was done; nothing
         is lost or written twice by that."""
         output, there = destination()
-        last = ("commit", _checkpoint(1)) if output.delivery == "transactional" else ("prepare", 1)
+        last = ("commit", checkpoint(1)) if output.delivery == "transactional" else ("prepare", 1)
         calls: list[tuple[str, Any]] = [("write", records(5)), last]
         mark = process(Calls(output, calls), "writing").live().result
         for turn in ("once", "twice"):
@@ -257,17 +257,17 @@ class OutputSuite(ComponentSuite):
         values = records(9)
         with opened(output) as made:
             assert _checkpoint_of(made) is None, "before the first commit there is a checkpoint"
-        calls = [("write", values[:5]), ("commit", _checkpoint(1)), ("write", values[5:7])]
+        calls = [("write", values[:5]), ("commit", checkpoint(1)), ("write", values[5:7])]
         process(Calls(output, calls)).live()
         self.same(there(), values[:5], "after one commit and a kill")
         with opened(output) as made:
             found = _checkpoint_of(made)
-            assert found == Checkpoint(**_checkpoint(1)), f"read back, the checkpoint is {found}"
+            assert found == Checkpoint(**checkpoint(1)), f"read back, the checkpoint is {found}"
             assert made.checkpoint("another") is None, "another pipeline has this checkpoint"  # type: ignore[attr-defined]
             made.resume(None, 1)
             writer = _around(made, 5)
             writer.write(values[5:])
-            made.commit(Checkpoint(**_checkpoint(2)))  # type: ignore[attr-defined]
+            made.commit(Checkpoint(**checkpoint(2)))  # type: ignore[attr-defined]
         self.same(there(), values, "after two commits")
 
     @pytest.mark.parametrize(
@@ -284,12 +284,12 @@ class OutputSuite(ComponentSuite):
         with opened(output) as made:
             made.resume(None, 0)
             _around(made, 0).write(values[:4])
-            made.commit(Checkpoint(**_checkpoint(2, generation=2)))  # type: ignore[attr-defined]
+            made.commit(Checkpoint(**checkpoint(2, generation=2)))  # type: ignore[attr-defined]
         with opened(output) as made:
             made.resume(None, 2)
             _around(made, 4).write(values[4:])
             try:
-                made.commit(Checkpoint(**_checkpoint(epoch, generation=generation)))  # type: ignore[attr-defined]
+                made.commit(Checkpoint(**checkpoint(epoch, generation=generation)))  # type: ignore[attr-defined]
             except FencedError:
                 refused = True
             else:
@@ -347,24 +347,6 @@ class OutputSuite(ComponentSuite):
         report = run.execute()
         assert run.error is None, f"a run failed: {report.error}"
         return report
-
-    @staticmethod
-    def _end_epoch(writer: Writer, epoch: int) -> None:
-        writer.output.prepare(epoch)
-        if writer.output.delivery == "transactional":
-            assert isinstance(writer.output, TransactionalOutput)
-            writer.output.commit(Checkpoint(**_checkpoint(epoch)))
-
-
-def _checkpoint(epoch: int, generation: int = 1) -> dict[str, Any]:
-    return {
-        "pipeline": PIPELINE,
-        "run_id": "run",
-        "epoch": epoch,
-        "generation": generation,
-        "positions": {"list": epoch},
-        "started": 1.5,
-    }
 
 
 def _checkpoint_of(output: Any) -> Checkpoint | None:
