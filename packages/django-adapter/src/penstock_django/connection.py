@@ -53,14 +53,18 @@ def line_for(alias: str, pipeline: str) -> Line:
 
 
 class Line:
-    """A connection of its own, with at most one transaction that outlives a call."""
+    """A connection of its own, with at most one transaction that outlives a call.
+
+    `dirty` are the outputs with rows in the transaction, by their identity; `committed` what was
+    committed last of those that another one's commit took along.
+    """
 
     def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
         self.alias = alias
         self.lock = RLock()
         self.users = 0
-        self.dirty: dict[Any, None] = {}
-        self.committed: dict[Any, Any] = {}
+        self.dirty: dict[int, Any] = {}
+        self.committed: dict[int, Any] = {}
         self._atomic: Any = None
         self._own = connections[alias].copy()
         self._own.inc_thread_sharing()
@@ -128,9 +132,29 @@ class Line:
         with _meeting:
             self.users -= 1
             if self.users <= 0:
+                for key, line in list(_open_lines.items()):
+                    if line is self:
+                        del _open_lines[key]
                 self.roll_back()
                 self.reconnect()
 
 
 class _GivenUp(Exception):
     """Makes a transaction roll back."""
+
+
+def model_of(label: str) -> Any:
+    """The model "app.Model"; RunError when there is none."""
+    from django.apps import apps
+
+    from penstock import RunError
+    from penstock.errors import nearest
+
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError) as error:
+        near = nearest(label, [model._meta.label for model in apps.get_models()])
+        raise RunError(
+            f"there is no model {label!r}",
+            hint=f"did you mean {near!r}?" if near else "look at INSTALLED_APPS",
+        ) from error

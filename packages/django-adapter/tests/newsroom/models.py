@@ -51,5 +51,5 @@ class Keyed(models.Model):
 
 class Order(models.Model):
     code = models.CharField(max_length=20, unique=True)
-    price = models.DecimalField(max_digits=8, decimal_places=2, null=True)
-    changed = models.DateTimeField(null=True)
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    changed = models.DateTimeField(null=True, blank=True)
