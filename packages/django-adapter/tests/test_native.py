@@ -310,7 +310,7 @@ if run.error is not None:
 """
 
 
-def copied(kind, kills, count=400):
+def copied(kind, kills, count=200):
     """Copy objects while the process is killed again and again; what is there in the end."""
     SourceItem.objects.bulk_create(SourceItem(number=n) for n in range(count))
     chance = random.Random(kind)
@@ -336,9 +336,9 @@ def copied(kind, kills, count=400):
 
 @pytest.mark.timeout(300)
 def test_killed_at_any_time_every_object_is_copied_once(place):
-    assert copied("slow", kills=6) == list(range(400))
+    assert copied("slow", kills=3) == list(range(200))
 
 
 @pytest.mark.timeout(300)
 def test_with_the_checkpoint_behind_the_rows_the_same_kills_repeat_some(db):
-    assert len(copied("naive", kills=6)) > 400
+    assert len(copied("naive", kills=3)) > 200

@@ -16,7 +16,7 @@ from penstock.store import HISTORY, Alive, IndexedKey, holds, lease_taken
 
 from .connection import Line, line_for, set_up
 
-__all__ = ["DjangoStore", "put_report"]
+__all__ = ["DjangoStore", "letter_of", "put_report"]
 
 _KEYED_RUNS = 10
 """Of so many runs of a pipeline the keys are kept."""
@@ -292,6 +292,11 @@ def _one(model: Any, pipeline: str) -> Checkpoint | None:
 def _clean(text: str) -> str:
     """PostgreSQL takes no NUL in a text, and no database a half of a surrogate pair."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def letter_of(row: Any) -> DeadLetter:
+    """The letter that stands in a row."""
+    return DeadLetter(**{name: getattr(row, name) for name in _LETTER})
 
 
 def _keep(models: Any, letters: Sequence[DeadLetter], keys: Sequence[IndexedKey]) -> None:

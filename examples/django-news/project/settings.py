@@ -1,0 +1,31 @@
+"""Settings. DATABASE_URL chooses PostgreSQL; without it, SQLite in this folder."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BASE_DIR = Path(__file__).resolve().parents[1]
+
+
+def database(url):
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ.get("NEWS_DB", BASE_DIR / "news.db"),
+        }
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path[1:],
+        "USER": parts.username,
+        "PASSWORD": parts.password or "",
+        "HOST": parts.hostname,
+        "PORT": str(parts.port or 5432),
+    }
+
+
+DATABASES = {"default": database(os.environ.get("DATABASE_URL"))}
+SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-this-example")
+INSTALLED_APPS = ["django.contrib.contenttypes", "penstock_django", "news"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True

@@ -1,0 +1,110 @@
+"""Pipeline files run with the store on the ORM, and their dead letters tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from penstock import DeadLetter, PenstockError, Report, UsageError, load_pipeline
+from penstock.claims import claim
+from penstock.retries import choose, complete, retry
+
+from .store import DjangoStore
+
+__all__ = ["Retried", "open_store", "retry_letters", "run_file", "sentence"]
+
+Identity = tuple[str, str, int, str, int]
+
+
+def open_store() -> DjangoStore:
+    """The project's store. What no database keeps is in the folder PENSTOCK_STATE, or in .penstock
+    in BASE_DIR."""
+    base = Path(getattr(settings, "BASE_DIR", "."))
+    return DjangoStore(getattr(settings, "PENSTOCK_STATE", base / ".penstock"))
+
+
+def run_file(file: str | Path, *, fresh: bool = False) -> Report:
+    """Run a pipeline file; a run that was cut off is resumed. The report says what came of it, also
+    when it failed."""
+    pipeline = load_pipeline(file)
+    store = open_store()
+    try:
+        claim(store, pipeline.name, Path(file).absolute())
+        return pipeline.start(store=store, fresh=fresh).execute()
+    finally:
+        store.close()
+
+
+@dataclass
+class Retried:
+    """What came of dead letters: how many were `mended`, how many `failed` again, and the names of
+    those that were `left` alone, with the reason."""
+
+    mended: int = 0
+    failed: int = 0
+    left: list[tuple[str, str]] = field(default_factory=list)
+
+
+def retry_letters(
+    letters: Sequence[DeadLetter], mended: Mapping[Identity, str] | None = None
+) -> Retried:
+    """Try letters again where they failed; `mended` are new records by the letters' identities, in
+    JSON. Raises what ended the run: the letters stay open then."""
+    made = Retried()
+    store = open_store()
+    try:
+        for name in dict.fromkeys(letter.pipeline for letter in letters):
+            theirs = [letter for letter in letters if letter.pipeline == name]
+            _retry(store, name, theirs, mended or {}, made)
+    finally:
+        store.close()
+    return made
+
+
+def _retry(
+    store: DjangoStore,
+    name: str,
+    letters: Sequence[DeadLetter],
+    mended: Mapping[Identity, str],
+    made: Retried,
+) -> None:
+    pipeline = load_pipeline(_file_of(store, name))
+    error = complete(pipeline, store)
+    if error is not None:
+        raise error
+    graph = pipeline.graph()
+    chosen = choose(letters, graph, store.checkpoint(name), mended=mended)
+    made.left.extend((_name_of(letter), why) for letter, why in chosen.left)
+    if not chosen.letters:
+        return
+    run = retry(pipeline, chosen.letters, store, graph=graph)
+    run.execute()
+    if run.error is not None:
+        raise run.error
+    made.mended += run.mended
+    made.failed += run.failures.letters
+
+
+def _file_of(store: DjangoStore, name: str) -> Path:
+    claimed = store.claimed(name)
+    file = (store.folder / claimed).resolve() if claimed else None
+    if file is None or not file.is_file():
+        raise UsageError(
+            "the file of this pipeline is not known here",
+            where=name,
+            hint="run it once with `manage.py penstock run`",
+        )
+    return file
+
+
+def _name_of(letter: Any) -> str:
+    return f"{letter.source}:{letter.ordinal}@{letter.node}"
+
+
+def sentence(error: Exception) -> str:
+    """An error for people."""
+    return str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
