@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 
 def first():
     from news.models import RawItem
+
     from penstock_django import get_session
 
     RawItem.objects.bulk_create(RawItem(text=text) for text in LINES)
@@ -43,6 +44,7 @@ def again():
 
 def show():
     from news.models import News, NewsTag
+
     from penstock_django import PipelineError
 
     for news in News.objects.order_by("day", "pk"):

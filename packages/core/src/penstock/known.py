@@ -14,6 +14,7 @@ _KNOWN = {
         "json": "penstock-input-json",
         "sql": "penstock-input-sql",
         "mongodb": "penstock-input-mongodb",
+        "django": "penstock-django-adapter",
         "join": "penstock-streams",
     },
     "inspector": {
@@ -50,6 +51,8 @@ _KNOWN = {
     },
     "engine": {
         "celery": "penstock-engine-celery",
+        "django": "penstock-django-adapter",
+    "store": {
     },
     "command": {
         "celery": "penstock-engine-celery",
