@@ -313,3 +313,201 @@ def test_the_keys_of_old_runs_are_found_without_reading_all_of_them(tmp_path: Pa
     told = [step[-1] for step in plan if "record_keys" in step[-1]]
     assert told
     assert all("USING" in one and "record_keys_by_run" in one for one in told), told
+
+
+# ---- what is easily off by one ------------------------------------------------------------------
+
+
+def test_a_store_in_memory_holds_as_many_as_its_limit() -> None:
+    store = MemoryStore(limit=2)
+    save(store, letter(1), letter(2))
+    keys = [IndexedKey("p", "r", "s", n, "k") for n in (1, 2, 3)]
+    generation = leased(store)
+    store.keep("p", generation, (), keys[:2])
+    with pytest.raises(MemoryError, match="more than 2 dead letters or keys"):
+        store.keep("p", generation, (), keys[2:])
+
+
+def test_a_lease_of_elsewhere_is_free_at_the_very_time_that_it_ends(store: Store) -> None:
+    def elsewhere(_: str) -> None:
+        return None
+
+    assert store.lease("p", "one", 1.0, 2.0, elsewhere) == 1
+    assert store.lease("p", "two", 2.0, 3.0, elsewhere) == 2
+
+
+def test_who_never_had_a_lease_is_refused(store: Store) -> None:
+    for generation in (0, 1):
+        if generation:
+            with pytest.raises(FencedError):
+                store.renew("p", generation, 9.0)
+            with pytest.raises(FencedError):
+                store.outrank("p", generation, 9)
+        store.release("p", generation)  # there is nothing to give back
+        store.withdraw("p", generation, ["epoch 1"])
+    assert store.holder("p") is None
+    assert leased(store) == 1
+    assert store.holder("p") == ("me", 2.0)
+
+
+def test_a_renewed_lease_has_its_holder_until_then(store: Store) -> None:
+    generation = leased(store)
+    store.renew("p", generation, 7.0)
+    assert store.holder("p") == ("me", 7.0)
+    store.release("p", generation + 1)
+    assert store.holder("p") == ("me", 7.0)
+    store.release("p", generation)
+    assert store.holder("p") is None
+
+
+def test_a_generation_is_raised_only_as_far_as_it_must_be(store: Store) -> None:
+    generation = leased(store)
+    assert store.outrank("p", generation, 4) == 5
+    assert store.outrank("p", 5, 2) == 5
+    assert store.holder("p") == ("me", 2.0)
+
+
+def test_a_pipeline_is_claimed_by_one_file(store: Store) -> None:
+    assert store.claimed("p") is None
+    store.claim("p", "a.yaml")
+    store.claim("p", "b.yaml")
+    assert (store.claimed("p"), store.claimed("q")) == ("b.yaml", None)
+
+
+def test_attempts_are_counted_by_place_and_taken_back_one_by_one(store: Store) -> None:
+    generation = leased(store)
+    other = leased(store, "q")
+    store.attempt("q", other, "epoch 1")
+    assert [store.attempt("p", generation, "epoch 1") for _ in range(3)] == [1, 2, 3]
+    assert store.attempt("p", generation, "epoch 2") == 1
+    store.withdraw("p", generation + 1, ["epoch 1"])
+    assert store.attempts("p") == {"epoch 1": 3, "epoch 2": 1}
+    store.withdraw("p", generation, ["epoch 1", "epoch 2", "epoch 3"])
+    assert store.attempts("p") == {"epoch 1": 2}
+    store.save(Checkpoint("p", "r", 1, generation))
+    assert (store.attempts("p"), store.attempts("q")) == ({}, {"epoch 1": 1})
+
+
+def test_a_checkpoint_ends_the_intent_and_so_does_starting_over(store: Store) -> None:
+    generation = leased(store)
+    intent = Checkpoint("p", "r", 2, generation, {"s": 3})
+    for end in (
+        lambda: store.save(Checkpoint("p", "r", 2, generation)),
+        lambda: store.forget("p", generation),
+    ):
+        store.put_intent(intent)
+        store.attempt("p", generation, "epoch 1")
+        assert store.intent("p") == intent
+        end()
+        assert (store.intent("p"), store.attempts("p")) == (None, {})
+    assert (store.checkpoint("p"), store.history("p")) == (None, [])
+
+
+def test_letters_are_found_by_pipeline_and_run_and_come_in_order(store: Store) -> None:
+    save(store, letter(2), letter(1, run_id="r2"), letter(1, part=1), letter(1, source="a"))
+    store.keep("q", leased(store, "q"), [letter(1, pipeline="q")])
+    found = [(one.pipeline, one.source, one.ordinal, one.part) for one in store.letters()]
+    assert found == [
+        *[("p", "a", 1, 0), ("p", "s", 1, 0), ("p", "s", 1, 1), ("p", "s", 2, 0)],
+        ("q", "s", 1, 0),
+    ]
+    assert [one.run_id for one in store.letters("p", "r2")] == ["r2"]
+    assert [one.pipeline for one in store.letters("q")] == ["q"]
+    assert store.letters("q", "r2") == []
+    assert store.drop_letters([letter(2), letter(9)]) == 1
+    assert len(store.letters("p")) == 3
+
+
+def test_a_letter_that_comes_again_keeps_its_first_time_and_its_later_last_one(
+    store: Store,
+) -> None:
+    save(store, letter(1, first=3.0, last=5.0, attempts=2, message="old"))
+    save(store, letter(1, first=4.0, last=4.0, attempts=1, message="new"))
+    [kept] = store.letters()
+    assert (kept.first, kept.last, kept.attempts, kept.message) == (3.0, 5.0, 3, "new")
+
+
+def test_letters_are_settled_by_source_and_time(store: Store) -> None:
+    save(
+        store,
+        *[letter(1, last=4.0), letter(2, last=5.0), letter(3, last=4.0, source="other")],
+    )
+    assert store.settle_letters("q", 5.0, ["s"]) == 0
+    assert store.settle_letters("p", 5.0, ["s"]) == 1
+    assert [(one.source, one.ordinal) for one in store.letters()] == [("other", 3), ("s", 2)]
+
+
+def test_reports_come_newest_first_and_only_so_many(store: Store) -> None:
+    for number in range(1, 25):
+        name = "q" if number == 24 else "p"
+        store.keep_report({"run_id": f"r{number:02}", "pipeline": name, "started": number})
+    store.keep_report({"run_id": "r23", "pipeline": "p", "started": 23, "status": "ok"})
+    assert [one["run_id"] for one in store.reports("p", 2)] == ["r23", "r22"]
+    assert store.reports("p", 1)[0]["status"] == "ok"
+    assert [one["run_id"] for one in store.reports(limit=1)] == ["r24"]
+    assert len(store.reports()) == 20
+
+
+def test_keys_are_found_by_pipeline_newest_first(store: Store) -> None:
+    for pipeline, ordinal in (("p", 1), ("q", 2), ("p", 3)):
+        keys = [IndexedKey(pipeline, f"r{ordinal}", "s", ordinal, key) for key in ("k", "other")]
+        store.keep(pipeline, leased(store, pipeline), (), keys)
+    assert [one.ordinal for one in store.find_key("k", "p")] == [3, 1]
+    assert [one.ordinal for one in store.find_key("k")] == [3, 2, 1]
+    assert store.find_key("nothing") == []
+
+
+def test_text_of_every_language_stays_readable_in_a_letter() -> None:
+    assert encode_record({"name": "Zoë"}) == '{"name": "Zoë"}'
+
+
+def test_the_largest_number_that_stays_a_number() -> None:
+    assert encode_record(2**2048 - 1) == str(2**2048 - 1)
+    assert encode_record(2**2048) == '{"$int": "0x1' + "0" * 512 + '"}'
+
+
+def test_a_dollar_in_one_of_several_keys_is_no_tag() -> None:
+    record = {"$decimal": "1", "other": 2}
+    assert encode_record(record) == '{"$decimal": "1", "other": 2}'
+    assert decode_record(encode_record({"$x": 1})) == {"$x": 1}
+    assert decode_record(encode_record({"x": 1})) == {"x": 1}
+    assert encode_record({"x": 1}) == '{"x": 1}'
+
+
+def test_who_was_overtaken_is_told_and_by_what() -> None:
+    store = MemoryStore()
+    with pytest.raises(FencedError) as caught:
+        store.keep("p", 7)
+    assert str(caught.value) == (
+        "p: another run has taken this pipeline over; this run stops; nothing is written twice"
+    )
+
+
+def test_what_an_overtaken_run_asks_for_changes_nothing(store: Store) -> None:
+    """Every change names its generation, and is refused before anything is changed."""
+    before = save(store, letter(1))
+    generation = leased(store)
+    store.attempt("p", generation, "epoch 1")
+    store.put_intent(replace(before, generation=generation))
+    old = generation - 1
+    late = replace(before, generation=old, epoch=9)
+    for change in (
+        lambda: store.save(late, [letter(2)], [IndexedKey("p", "r", "s", 1, "k")], [letter(1)]),
+        lambda: store.keep("p", old, [letter(2)], [IndexedKey("p", "r", "s", 1, "k")]),
+        lambda: store.put_intent(late),
+        lambda: store.attempt("p", old, "epoch 1"),
+        lambda: store.attempt("p", old, "epoch 2"),
+        lambda: store.forget("p", old),
+        lambda: store.forget_after("p", old, 0),
+        lambda: store.renew("p", old, 99.0),
+        lambda: store.outrank("p", old, 99),
+    ):
+        with pytest.raises(FencedError):
+            change()
+        assert store.letters() == [letter(1)]
+        assert store.find_key("k") == []
+        assert (store.checkpoint("p"), store.history("p")) == (before, [before])
+        assert store.intent("p") == replace(before, generation=generation)
+        assert store.attempts("p") == {"epoch 1": 1}
+        assert store.holder("p") == ("me", 2.0)
+        store.renew("p", generation, 2.0)  # whose lease it is
