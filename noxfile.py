@@ -156,7 +156,7 @@ def compat(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Small changes to the run, the stores and the dead letters: tests must notice them; an hour.
+    """Small changes to the run, the stores and the dead letters: tests must notice them.
 
     `nox -s mutation -- delivery --ordering` is the part in which none may survive.
     """

@@ -33,7 +33,7 @@ SLOW = 1.5
 """A test that needs more seconds than this is used where no other one reaches the change, and where
 order is all."""
 
-MANY = 200
+MANY = 80
 """So many tests are tried with a change, though more of them may reach it."""
 
 MEMORY = 6 << 30  # bytes of addresses; a loop without an end must not take the machine with it

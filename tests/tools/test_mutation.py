@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import mutation
 import mutation_forks
@@ -195,6 +196,19 @@ def test_too_many_survivors_fail_it_even_if_all_are_listed(monkeypatch):
     chosen = [*mutation.mutants("delivery", SOURCE)]
     monkeypatch.setattr(mutation, "listed", lambda: {one.key: "so be it" for one in chosen})
     assert mutation._report(chosen, chosen, None) == 1
+
+
+def test_every_module_has_tests_that_are_there():
+    assert set(mutation.TESTS) == set(mutation.MODULES)
+    assert all(Path(test).is_file() for test in mutation._tests_of(mutation.MODULES))
+
+
+def test_of_very_many_tests_some_of_each_module_are_tried():
+    tests = [f"{'a' if n < 500 else 'b'}.py::test_{n}" for n in range(600)]
+    some = mutation_forks._some_of_each(tests)
+    assert len(some) == mutation_forks.MANY
+    assert sum(test.startswith("b") for test in some) == 40
+    assert mutation_forks._some_of_each(tests[:3]) == tests[:3]
 
 
 def test_every_listed_survivor_is_a_change_that_there_is():
