@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from penstock import Checkpoint, ConnectError, DeadLetter, MemoryStore, Store
 from penstock.store import HISTORY, FencedError, IndexedKey, decode_record, encode_record
-from penstock.stores.sqlite import VERSION, SqliteStore
+from penstock.stores.sqlite import VERSION, SqliteStore, _use_wal
+from penstock.testing import FakeClock
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -511,3 +513,118 @@ def test_what_an_overtaken_run_asks_for_changes_nothing(store: Store) -> None:
         assert store.attempts("p") == {"epoch 1": 1}
         assert store.holder("p") == ("me", 2.0)
         store.renew("p", generation, 2.0)  # whose lease it is
+
+
+def test_of_nothing_nothing_is_forgotten(store: Store) -> None:
+    save(store, letter(1))
+    assert store.drop_letters([]) == 0
+    assert store.settle_letters("p", 9.0, []) == 0
+    assert len(store.letters()) == 1
+
+
+# ---- the file of the SQLite store ---------------------------------------------------------------
+
+
+def test_the_folder_of_a_state_survives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is in the folder around it, which is made durable once there is something in it."""
+    synced = []
+    fsync = os.fsync
+
+    def told(descriptor: int) -> None:
+        there = sorted(path.name for path in (tmp_path / "state").iterdir())
+        synced.append((os.fstat(descriptor).st_ino, there))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", told)
+    store = SqliteStore(tmp_path / "state")
+    before = descriptors()
+    store.open()
+    store.close()
+    assert synced == [(tmp_path.stat().st_ino, [".gitignore"])]
+    assert descriptors() == before
+    store.open()  # it is there now
+    store.close()
+    assert len(synced) == 1
+
+
+def descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def test_a_state_that_is_refused_is_let_go_of(tmp_path: Path) -> None:
+    for content in (b"not a database, but long enough to look at" * 30, None):
+        path = tmp_path / "state.db"
+        if content is None:
+            path.unlink()
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute(f"PRAGMA user_version={VERSION + 1}")
+        else:
+            path.write_bytes(content)
+        before = descriptors()
+        with pytest.raises(ConnectError) as caught:
+            SqliteStore(tmp_path).open()
+        assert descriptors() == before  # with the traceback, which has all that was in it
+        assert caught.value.where == str(path)
+        del caught
+
+
+def test_opening_waits_for_another_process_that_has_the_file(tmp_path: Path) -> None:
+    """SQLite itself does not, when it changes the kind of the journal."""
+    tmp_path.joinpath("state").mkdir()
+    store = SqliteStore(tmp_path / "state")
+    with closing(
+        sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")
+        timer = threading.Timer(0.3, other.execute, ["COMMIT"])
+        timer.start()
+        store.open()
+        timer.join()
+    assert leased(store) == 1
+    store.close()
+
+
+class Locked:
+    """A connection that another process keeps from its work; counts how often it was asked."""
+
+    def __init__(self, message: str) -> None:
+        self.message, self.asked = message, 0
+
+    def execute(self, statement: str) -> None:
+        self.asked += 1
+        raise sqlite3.OperationalError(self.message)
+
+
+def test_the_patience_with_another_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock(0.0)
+    monkeypatch.setattr("penstock.stores.sqlite.time", clock)
+    locked = Locked("database is locked")
+    with pytest.raises(sqlite3.OperationalError):
+        _use_wal(locked)  # type: ignore[arg-type]
+    assert clock.time == pytest.approx(30.0, abs=0.1)
+    assert locked.asked > 1000
+    broken = Locked("disk I/O error")
+    with pytest.raises(sqlite3.OperationalError):
+        _use_wal(broken)  # type: ignore[arg-type]
+    assert broken.asked == 1
+
+
+def test_what_fails_in_the_middle_of_a_change_leaves_the_state_usable(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    save(store, letter(1))
+
+    def letters() -> Iterator[DeadLetter]:
+        yield letter(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.drop_letters(letters())
+    assert store.letters() == [letter(1)]
+    assert leased(store) == 2
+    store.close()
+    store.close()
+    assert store.letters() == [letter(1)]
+    store.close()
