@@ -128,18 +128,20 @@ class _Function:
         for node in (one for statement in body for one in _own(statement)):
             yield from self.expression(node)
 
-    def block(self, statements: Sequence[ast.stmt]) -> Iterator[Mutant]:
-        """Statements left out, and neighbours exchanged, here and in the blocks inside."""
+    def block(self, statements: Sequence[ast.stmt], whole: bool = False) -> Iterator[Mutant]:
+        """Statements left out, and neighbours exchanged, here and in the blocks inside: not in a
+        transaction, of which all happens or nothing."""
         for one, after in zip(statements, [*statements[1:], None]):
             if isinstance(one, _SIMPLE) and not _is_left(one):
                 replacement = "return None" if _returns(one) else "pass"
                 if self.text(one) != replacement:
                     yield self.replaced(one, replacement)
             if isinstance(one, _SIMPLE) and isinstance(after, _SIMPLE) and _may_swap(one, after):
-                yield self.swapped(one, after)
+                if not whole:
+                    yield self.swapped(one, after)
             if not isinstance(one, (ast.FunctionDef, ast.ClassDef)):
                 for inner in _blocks(one):
-                    yield from self.block(inner)
+                    yield from self.block(inner, whole or "_transaction(" in _with(one))
 
     def expression(self, node: ast.AST) -> Iterator[Mutant]:
         if isinstance(node, (ast.If, ast.While, ast.IfExp)):
@@ -211,6 +213,10 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
         yield getattr(node, name, [])
     for handler in getattr(node, "handlers", []):
         yield handler.body
+
+
+def _with(one: ast.stmt) -> str:
+    return " ".join(map(ast.unparse, one.items)) if isinstance(one, ast.With) else ""
 
 
 def _turned_by_itself(test: ast.expr) -> bool:

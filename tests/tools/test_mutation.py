@@ -59,6 +59,19 @@ def test_what_needs_the_one_before_it_is_not_exchanged():
     assert not any("before" in what for what in changes(source))
 
 
+def test_what_means_nothing_is_left_as_it_is():
+    """The order within a transaction, and that of names that only this function knows."""
+    inside = (
+        "def f(self, a):\n    with self._transaction() as c:\n        c.one()\n        c.two()\n"
+    )
+    assert sorted(changes(inside)) == ["`c.one()` -> `pass`", "`c.two()` -> `pass`"]
+    names = "def f(a):\n    b = a.c\n    d = a()\n    return b(d)\n"
+    assert not any("before" in what for what in changes(names))
+    assert changes("def f():\n    raise NotImplementedError\n") == {}
+    assert [*changes("def f():\n    return True\n")] == ["`True` -> `False`"]
+    assert [*changes("def f(a):\n    if not a:\n        return\n")] == ["`not a` -> `(a)`"]
+
+
 def test_texts_and_types_are_left_alone():
     source = 'def f(a: int = 0, b: "list[1]" = None) -> "x[2]":\n    c: "y[3]" = f"{a + 1}"\n'
     assert [*changes(source)] == ['`c: "y[3]" = f"{a + 1}"` -> `pass`']

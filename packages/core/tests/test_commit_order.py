@@ -488,6 +488,67 @@ def test_a_letter_of_a_reparse_that_is_mended_takes_back_what_its_record_had(
     ]
 
 
+class Rows(Lineage):
+    """Without a transaction: what it takes back is gone at once."""
+
+    delivery = "keyed"
+
+    def prepare(self, epoch: int) -> Any:
+        self.world.steps(f"{self.name} prepare {epoch}")
+        return None
+
+
+class Replaced(Rows):
+    """Whatever it wrote is replaced as a whole."""
+
+    replaces = True
+
+
+def mixed(world: World) -> list[Output]:
+    return [Lineage(world, "one"), Rows(world, "rows"), Replaced(world, "whole")]
+
+
+def test_a_reparse_that_is_begun_anew_takes_back_what_the_one_before_had_added(
+    world: World,
+) -> None:
+    """With the commit that says so where there is one, otherwise after it: dying in between must
+    leave too much, not too little."""
+    live(world, *mixed(world))
+    live(world, *mixed(world), how={"reparse": True}, dies="one commit 5")
+    world.steps.since()
+    live(world, *mixed(world), how={"reparse": True})
+    assert world.steps[:5] == [
+        *["one take back after 2", "one commit 5", "save 5", "rows take back after 2"],
+        "one prepare 6",
+    ]
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    assert (kept.reparse, kept.finished) == (4, True)
+    assert not [step for step in world.steps if "whole take" in step or "whole retract" in step]
+
+
+@pytest.mark.parametrize("before", ["a reparse that ended", "a run that was cut off"])
+def test_any_other_reparse_takes_nothing_back_at_its_beginning(world: World, before: str) -> None:
+    if before == "a reparse that ended":
+        live(world, *mixed(world))
+        live(world, *mixed(world), how={"reparse": True})
+    else:
+        live(world, *mixed(world), dies="one prepare 2")
+    live(world, *mixed(world), how={"reparse": True})
+    assert not [step for step in world.steps if "take back" in step]
+
+
+def test_going_back_writes_nothing_where_tables_do_not_agree(world: World) -> None:
+    live(world, *lineages(world), dies="one prepare 2")
+    older = world.checkpoints["two"]
+    live(world, *lineages(world), dies="one finish")
+    world.checkpoints["two"] = older
+    world.steps.since()
+    with pytest.raises(RunError, match="do not agree on what was committed"):
+        back_to(world, 1)
+    assert world.steps == []
+
+
 def back_to(world: World, epoch: int) -> Checkpoint:
     """An earlier checkpoint, as a person chooses it."""
     chosen = {one.epoch: one for one in world.store.history("pipeline")}[epoch]
