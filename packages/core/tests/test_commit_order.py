@@ -3,6 +3,7 @@ long as they come in this order."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -728,3 +729,129 @@ def test_a_retry_before_any_run_says_so(world: World) -> None:
     run.execute()
     assert isinstance(run.error, RunError)
     assert "no run has come as far as a checkpoint; run it first" in str(run.error)
+
+
+# ---- which checkpoint counts --------------------------------------------------------------------
+
+
+def test_a_run_that_begins_after_tables_were_put_back_begins_them_together(world: World) -> None:
+    live(world, *lineages(world), dies="one prepare 2")
+    older = world.checkpoints["two"]
+    live(world, *lineages(world))
+    world.checkpoints["two"] = older
+    run = live(world, *lineages(world))
+    assert run.error is None
+    assert run.delivery.start.epoch == 2
+    assert world["two"] == [1, 2, 3, 1, 2, 3]
+
+
+def test_what_is_in_doubt_is_not_taken_from_another_history(world: World) -> None:
+    """The table that is behind has an epoch of that number, which is not that epoch."""
+    live(world, *lineages(world), dies="two commit 1")
+    world.checkpoints["two"] = Checkpoint("pipeline", "of another day", 1)
+    run = live(world, *lineages(world))
+    assert "do not agree on what was committed" in str(run.error)
+    assert world["two"] == []
+
+
+def test_a_table_that_is_alone_now_goes_on_from_what_it_has(world: World) -> None:
+    live(world, *lineages(world), dies="two commit 2")
+    world.steps.since()
+    two = Lineage(world, "two")
+    world.checkpoints["two"] = replace(world.checkpoints["two"])
+    live(world, two)
+    assert world.steps[:2] == ["two prepare 2", "snapshot"]
+    assert world["two"] == [1, 2, 3]
+
+
+def test_tables_that_know_nothing_are_filled_anew_and_numbers_go_on(world: World) -> None:
+    live(world, *lineages(world), dies="one prepare 2")
+    world.checkpoints.clear()
+    world.rows.clear()
+    run = live(world, *lineages(world))
+    assert run.warnings == ["lineage and lineage2 know nothing of the run before; starting over"]
+    assert (run.delivery.start.epoch, run.delivery.resumed) == (1, False)
+    assert world["one"] == world["two"] == [1, 2, 3]
+
+
+def test_a_table_that_was_lost_after_a_run_that_ended_is_no_matter(world: World) -> None:
+    live(world, Lineage(world, "one"))
+    world.checkpoints.clear()
+    run = live(world, Lineage(world, "one"))
+    assert run.warnings == []
+    assert run.delivery.start.epoch == 2
+
+
+def by_hand(world: World, epoch: int, positions: Mapping[str, int]) -> None:
+    """What a person puts into the store, under a lease of its own."""
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    generation = world.store.lease("pipeline", "a person", 0.0, 1.0, lambda _: False)
+    chosen = replace(kept, epoch=epoch, positions=positions, ordinals=positions, by_hand=True)
+    world.store.save(replace(chosen, generation=generation))
+    world.let_go()
+
+
+@pytest.mark.parametrize("table", ["committed", "lost"])
+def test_what_a_person_put_into_the_store_outweighs_a_table(world: World, table: str) -> None:
+    live(world, Lineage(world, "one"), dies="one prepare 2")
+    by_hand(world, 1, {})
+    if table == "lost":
+        world.checkpoints.clear()
+    run = live(world, Lineage(world, "one"))
+    assert run.error is None
+    assert run.delivery.resumed
+    assert run.delivery.start.epoch == 1
+    assert world["one"] == [1, 2, 1, 2, 3]
+
+
+def test_a_table_that_has_committed_since_outweighs_what_a_person_chose(world: World) -> None:
+    live(world, Lineage(world, "one"), dies="one prepare 2", values=(1, 2, 3, 4, 5))
+    by_hand(world, 1, {})
+    live(world, Lineage(world, "one"), dies="save 2", values=(1, 2, 3, 4, 5))
+    assert world["one"] == [1, 2, 1, 2]
+    live(world, Lineage(world, "one"), values=(1, 2, 3, 4, 5))
+    assert world["one"] == [1, 2, 1, 2, 3, 4, 5]
+
+
+def test_the_letters_that_a_table_has_closed_are_closed_before_anything_else(
+    world: World,
+) -> None:
+    live(world, Lineage(world, "one"), refused=[2])
+    again(world, Lineage(world, "one"), dies="save 3 ended without [2]")
+    world.steps.since()
+    live(world, Lineage(world, "one"))
+    assert world.steps[0] == "save 3 ended without [2]"
+    assert world.store.letters() == []
+    assert world["one"] == [1, 3, 2]
+
+
+def test_a_store_that_was_put_back_is_raised_above_what_a_table_has_seen(world: World) -> None:
+    live(world, Lineage(world, "one"), dies="one prepare 2")
+    older = copy.deepcopy(
+        {name: value for name, value in vars(world.store).items() if isinstance(value, dict)}
+    )
+    live(world, Lineage(world, "one"), dies="one finish")
+    vars(world.store).update(older)
+    run = live(world, Lineage(world, "one"))
+    assert run.error is None
+    assert run.delivery.generation == 3  # the lease alone would have given the second once more
+    assert world["one"] == [1, 2, 3]
+
+
+def test_an_input_that_cannot_be_read_again_is_begun_anew_and_that_is_said(world: World) -> None:
+    class Live(Source):
+        capability = "ephemeral"
+
+    for dies in ("file prepare 2", ""):
+        source = Live(world.steps, 1, 2, 3)
+        made = pipeline_of([[source, File(world, "file")]], Plugins(discover=False))
+        made.spec.epoch = {"records": 2}
+        run = made.start(store=world.store)
+        world.steps.dies = dies
+        try:
+            run.execute()
+        except Killed:
+            world.let_go()
+    assert run.warnings == ["live cannot be read again; the run starts over"]
+    assert (world["file"], run.delivery.start.epoch) == ([1, 2, 3], 1)
