@@ -56,8 +56,8 @@ TESTS = {
     "delivery": "commit_order leases delivery recovery reparse poison runs retries",
     "store": "store conformance recovery retries poison commit_order",
     "stores.sqlite": "store conformance recovery",
-    "retries": "retries commit_order runs cli/errors",
-    "failures": "failures retries runs cli/errors",
+    "retries": "retries commit_order",
+    "failures": "failures retries",
     "runs": "runs commit_order delivery poison recovery watching jetstream engines/threads",
 }
 """The core's tests that are about a module. Others may reach it, but rarely see more, and take an
