@@ -528,6 +528,15 @@ def test_a_reparse_that_is_begun_anew_takes_back_what_the_one_before_had_added(
     assert not [step for step in world.steps if "whole take" in step or "whole retract" in step]
 
 
+def test_the_first_run_of_all_may_be_a_reparse_that_is_begun_anew(world: World) -> None:
+    live(world, *mixed(world), how={"reparse": True}, dies="one prepare 3")
+    world.steps.since()
+    live(world, *mixed(world), how={"reparse": True})
+    assert world.steps[:4] == [
+        *["one take back after 0", "one commit 3", "save 3", "rows take back after 0"],
+    ]
+
+
 @pytest.mark.parametrize("before", ["a reparse that ended", "a run that was cut off"])
 def test_any_other_reparse_takes_nothing_back_at_its_beginning(world: World, before: str) -> None:
     if before == "a reparse that ended":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -102,21 +102,32 @@ def test_a_run_that_gets_no_lease_leaves_that_of_the_other() -> None:
     assert (store.told, store.holder("pipeline")) == ([], (this_process(), 2.0))
 
 
-def test_the_lease_is_renewed_before_anything_is_written() -> None:
-    """A run may have waited long for its components to open: who came meanwhile is the one."""
+def test_a_run_that_was_overtaken_while_it_opened_cuts_nothing_back() -> None:
+    """It may have waited long for its components: what is there belongs to who came meanwhile."""
 
-    class Overtaking(ListOutput):
+    class Slow(ListOutput):
+        delivery = "rewindable"
+        cut: ClassVar[list[Any]] = []
+        overtaken = False
+
         def open(self, context: Any) -> None:
             super().open(context)
-            store.lease("pipeline", "another", 1e12, 2e12, lambda _: False)
+            if self.overtaken:
+                store.lease("pipeline", "another", 1e12, 2e12, lambda _: False)
+
+        def resume(self, mark: Any, epoch: int) -> None:
+            self.cut.append(mark)
 
     store = MemoryStore()
-    out = Overtaking()
-    pipes = [[ListInput(values=[1]), out]]
-    late = pipeline_of(pipes, Plugins(discover=False)).start(store=store)
-    late.execute()
-    assert isinstance(late.error, FencedError)
-    assert out.values == []
+    for overtaken in (False, True):
+        out = Slow()
+        out.overtaken = overtaken
+        pipes = [[ListInput(values=[1]), out]]
+        late = pipeline_of(pipes, Plugins(discover=False)).start(store=store)
+        late.execute()
+        assert isinstance(late.error, FencedError) is overtaken
+        assert out.values == [1] * (not overtaken)
+        assert Slow.cut == [None]
 
 
 def test_several_tables_without_a_folder_are_told() -> None:

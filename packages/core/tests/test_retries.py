@@ -12,7 +12,7 @@ from penstock import Batch, Checkpoint, Failure, MemoryStore, Output, RunError, 
 from penstock.build import Pipeline, pipeline_of
 from penstock.components import TransactionalOutput
 from penstock.plugins import Plugins
-from penstock.retries import RetryRun, choose, retry
+from penstock.retries import RetryRun, choose, complete, retry
 from penstock.store import FencedError, encode_record
 from penstock.testing import ListInput, ListOutput
 
@@ -461,3 +461,62 @@ def test_before_the_first_checkpoint_there_is_nothing_to_add_to() -> None:
     run.execute()
     assert isinstance(run.error, RunError)
     assert str(run.error) == ("pipeline: no run has come as far as a checkpoint; run it first")
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "ended", "left"), [(8, False, False), (9, False, True), (9, True, False)]
+)
+def test_only_what_a_resumed_run_has_not_come_to_is_left_to_it(
+    ordinal: int, ended: bool, left: bool
+) -> None:
+    pipeline, _, letter = failed(ordinal=ordinal)
+    cut_off = Checkpoint("pipeline", "r", 2, ordinals={"list": 8, "other": 1}, ended=ended)
+    chosen = choose([letter], pipeline.graph(), cut_off)
+    assert [bool(why) for _, why in chosen.left] == [True] * left
+    without = replace(letter, source="never read")
+    assert choose([without], pipeline.graph(), cut_off).letters == [without]
+    assert choose([letter], pipeline.graph(), None).letters == [letter]
+
+
+def test_a_run_that_died_while_its_outputs_were_completed_is_completed_first() -> None:
+    store, world = MemoryStore(), World()
+    out = FileOutput(world, "out")
+    pipeline = made([out], 3)
+    assert complete(pipeline, store) is None
+    assert not world.parts  # there was no run
+    world.last = 10**9
+    pipeline.start(store=store, max_records=8).execute()
+    steps = world.steps
+    assert complete(pipeline, store) is None
+    assert world.steps == steps  # it was cut off in the middle: that is for the next run
+    pipeline.start(store=store).execute()
+    steps = world.steps
+    assert complete(pipeline, store) is None
+    assert world.steps == steps  # nothing is left to do
+
+    ended = store.checkpoint("pipeline")
+    assert ended is not None
+    generation = store.lease("pipeline", "me", 0.0, 0.0, lambda _: False)
+    store.save(replace(ended, finished=False, generation=generation))
+    store.release("pipeline", generation)
+    assert complete(pipeline, store) is None
+    again = store.checkpoint("pipeline")
+    assert again is not None
+    assert (again.ended, again.finished) == (True, True)
+
+
+def test_what_goes_wrong_when_outputs_are_completed_is_returned() -> None:
+    class Broken(FileOutput):
+        def finish(self) -> None:
+            raise OSError("no room")
+
+    store, world = MemoryStore(), World()
+    made([Broken(world, "out")], 3).start(store=store).execute()
+    error = complete(made([Broken(world, "out")], 3), store)
+    assert str(error) == "broken: OSError: no room"
+
+
+def test_letters_enter_by_inputs_that_are_named_after_their_node() -> None:
+    pipeline, store, letter = failed()
+    run = retry(pipeline, [letter, replace(letter, node="fussy")], store)
+    assert [node.name for node in run.inputs] == ["letters of picky", "letters of fussy"]
