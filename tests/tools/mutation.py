@@ -119,6 +119,7 @@ class _Function:
     def __init__(self, module: str, source: str, function: ast.FunctionDef) -> None:
         self.module, self.source, self.function = module, source, function
         self.lines = source.splitlines(keepends=True)
+        self.makes = function.name == "__init__"
 
     def mutants(self) -> Iterator[Mutant]:
         body = self.function.body
@@ -130,14 +131,15 @@ class _Function:
 
     def block(self, statements: Sequence[ast.stmt], whole: bool = False) -> Iterator[Mutant]:
         """Statements left out, and neighbours exchanged, here and in the blocks inside: not in a
-        transaction, of which all happens or nothing."""
+        transaction, of which all happens or nothing, nor attributes that are given their first
+        value."""
         for one, after in zip(statements, [*statements[1:], None]):
             if isinstance(one, _SIMPLE) and not _is_left(one):
                 replacement = "return None" if _returns(one) else "pass"
                 if self.text(one) != replacement:
                     yield self.replaced(one, replacement)
             if isinstance(one, _SIMPLE) and isinstance(after, _SIMPLE) and _may_swap(one, after):
-                if not whole:
+                if not whole and not (self.makes and _gives(one) and _gives(after)):
                     yield self.swapped(one, after)
             if not isinstance(one, (ast.FunctionDef, ast.ClassDef)):
                 for inner in _blocks(one):
@@ -219,6 +221,10 @@ def _with(one: ast.stmt) -> str:
     return " ".join(map(ast.unparse, one.items)) if isinstance(one, ast.With) else ""
 
 
+def _gives(one: ast.stmt) -> bool:
+    return isinstance(one, (ast.Assign, ast.AnnAssign))
+
+
 def _turned_by_itself(test: ast.expr) -> bool:
     """Whether changing its operator turns the condition round already."""
     if isinstance(test, ast.Compare):
@@ -246,7 +252,7 @@ def _is_left(one: ast.stmt) -> bool:
 def _may_swap(one: ast.stmt, after: ast.stmt) -> bool:
     """Whether both still make sense the other way round: neither leaves, none uses a name that the
     first one gives, and both do something."""
-    if isinstance(one, (ast.Return, ast.Raise)) or isinstance(after, (ast.Return, ast.Raise)):
+    if any(isinstance(it, (ast.Return, ast.Raise)) or _is_left(it) for it in (one, after)):
         return False
     given = {
         n.id for n in ast.walk(one) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)

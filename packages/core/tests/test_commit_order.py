@@ -733,6 +733,50 @@ def test_a_retry_writes_nothing_where_tables_do_not_agree(world: World) -> None:
     assert world.steps == []
 
 
+def test_a_retry_commits_to_every_table_and_touches_no_other_output_that_gets_nothing(
+    world: World,
+) -> None:
+    def pipes(*refused: int) -> Pipeline:
+        source = Source(world.steps, 1, 2)
+        one, two = Lineage(world, "one"), Lineage(world, "two")
+        branches = [[source, Picky(*refused), one], [source, two], [source, File(world, "file")]]
+        return pipeline_of(branches, Plugins(discover=False))
+
+    pipes(2).start(store=world.store).execute()
+    before = world.store.checkpoint("pipeline")
+    assert before is not None
+    world.steps.since()
+    assert retry(pipes(), world.store.letters(), world.store).execute().error is None
+    assert not [step for step in world.steps if step.startswith("file")]
+    assert [step for step in world.steps if "commit" in step][-2:] == [
+        *[f"one commit {before.epoch + 1}", f"two commit {before.epoch + 1}"],
+    ]
+    assert (world["one"], world["two"]) == ([1, 2], [1, 2])
+    run = pipes().start(store=world.store)
+    run.execute()
+    assert (run.error, run.warnings) == (None, [])
+
+
+def test_a_mended_record_is_counted_where_it_went_and_no_more_where_it_failed(
+    world: World,
+) -> None:
+    live(world, File(world, "file"), refused=[2])
+    again(world, File(world, "file"))
+    kept = world.store.checkpoint("pipeline")
+    assert kept is not None
+    counts = {
+        name: {what: number for what, number in counts.items() if number}
+        for name, counts in kept.counts.items()
+    }
+    through = {"received": 3, "sent": 3, "answered": 3}
+    assert counts == {
+        "source": {"sent": 3},
+        "picky": through,
+        "sums": through,
+        "file": {"received": 3, "sent": 3},
+    }
+
+
 def test_a_retry_before_any_run_says_so(world: World) -> None:
     run = retry(pipeline(world, File(world, "file")), [], world.store)
     run.execute()
