@@ -20,7 +20,7 @@ components  broker      spool       care        claims      promises
 graph       combine     steps       hookspecs
 failures    spooling    nodes       keys        reparse     delivery    reporting   runs        supervise
 known       certificates  placeholders            plugins     dialect
-native      syntaxes    stores      engines     retries     tracing     printing    made  build  requirements locking
+native      syntaxes    stores      engines     retries     tracing     printing    made  parts  build  requirements locking
 cli         testing
 builtin     __init__    __main__
 """

@@ -20,6 +20,7 @@ from .journal import Report
 from .made import Instance, Made, Stream, file_of, hash_of
 from .native import set_reserved
 from .options import read_options, short
+from .parts import Parts
 from .plugins import Plugins, load
 from .reparse import plan_of
 from .runs import Display, EpochLimits, Run
@@ -230,6 +231,7 @@ class _Builder:
         self.plugins = plugins
         self.problems: list[Problem] = spec.document.problems if spec.document else []
         self.missing: list[Problem] = []
+        self.parts = Parts(spec, plugins, self.make, self.problems)
 
     def raise_problems(self) -> None:
         """Raise everything that was found; a problem in the file outweighs a missing plugin."""
@@ -256,7 +258,7 @@ class _Builder:
     def pipeline(self) -> Pipeline:
         made = {}
         for component in self.spec.components.values():
-            one = self.make(component)
+            one = self.parts.component(component)
             if one is not None:
                 made[component.name] = one
         engine, engine_name = self.engine()
@@ -264,7 +266,9 @@ class _Builder:
         self.check_timeouts(engine)
         pipeline = Pipeline(self.spec, self.plugins, made, engine, engine_name)
         used = {step.name for pipe in self.spec.pipes.values() for step in pipe}
-        self.check_files([one for name, one in made.items() if name in used])
+        used = self.parts.used_by(used)
+        files = [one for name, one in made.items() if name in used]
+        self.check_files([*files, *(part for one in files for part in self.parts.parts_of(one))])
         pipeline.warnings.extend(
             f"{name} stands in no pipe" for name in self.spec.components if name not in used
         )
@@ -286,13 +290,21 @@ class _Builder:
     def with_options(
         self, component: ComponentSpec, cls: Any, plugin: str, version: str
     ) -> Made | None:
-        values, problems = read_options(cls, component.options, self.directory(component))
+        parts, wrong = self.parts.of(component, cls)
+        made_parts = {
+            option: {name: part.component() for name, part in found.items()}
+            for option, found in parts.items()
+        }
+        options = {**component.options, **made_parts}
+        values, problems = read_options(cls, options, self.directory(component))
         for problem in problems:
+            if problem.path in wrong or (wrong and not problem.path):
+                continue  # it follows from what has been said of the parts
             path = [*component.path, *(problem.path.split(".") if problem.path else ())]
             self.wrong(problem.what, path, problem.hint, component.document)
-        if problems:
+        if problems or wrong:
             return None
-        made = Made(component, cls, values, plugin, version)
+        made = Made(component, cls, values, plugin, version, parts)
         try:
             self.check_spool(component, made.component())
         except ConfigError as error:
@@ -345,16 +357,8 @@ class _Builder:
     def make_stream(self, component: ComponentSpec) -> Made | None:
         """An input or output of a broker: its options are the broker method's arguments."""
         options = dict(component.options)
-        name = options.pop("broker")
-        broker_spec = self.spec.brokers.get(name)
-        if broker_spec is None:
-            near = nearest(str(name), self.spec.brokers)
-            self.wrong(
-                f"no broker named {short(name)}",
-                [*component.path, "broker"],
-                f"did you mean {near!r}?" if near else "declare it under brokers",
-                component.document,
-            )
+        broker_spec = self.broker_of(component, options.pop("broker"))
+        if broker_spec is None or not broker_spec.use:
             return None
         provided = self.plugins.find("broker", broker_spec.use)
         broker = self.with_options(broker_spec, provided.load(), provided.plugin, provided.version)
@@ -372,6 +376,19 @@ class _Builder:
                 return None
             options = checked.values
         return Stream(component, None, options, provided.plugin, provided.version, broker=broker)
+
+    def broker_of(self, component: ComponentSpec, given: Any) -> ComponentSpec | None:
+        """The broker of a stream, by its name or declared in its place."""
+        path = (*component.path, "broker")
+        if isinstance(given, Mapping):
+            document = self.parts.document(component)
+            return self.parts.in_place("broker", "broker", path, given, document)
+        found = self.spec.brokers.get(given) if isinstance(given, str) else None
+        if found is None:
+            near = nearest(str(given), self.spec.brokers)
+            hint = f"did you mean {near!r}?" if near else "declare it under brokers"
+            self.wrong(f"no broker named {short(given)}", path, hint, component.document)
+        return found
 
     def engine(self) -> tuple[Any, str]:
         spec = self.spec.engine or _engine("inline")

@@ -31,6 +31,7 @@ __all__ = [
     "Component",
     "Context",
     "Input",
+    "Inputs",
     "Inspector",
     "Output",
     "RecordInput",
@@ -145,6 +146,16 @@ class Input(Component):
     def progress(self) -> float | None:
         """How much is read, from 0 to 1, or None when the size is not known."""
         return None
+
+
+class Inputs:
+    """A note of the type of an option, as `Annotated[dict[str, Any], Inputs()]`: its values are
+    inputs, which a file declares in place or by the names that they have under `inputs`.
+
+    Their owner opens, reads and closes them. Records that fail, and positions, are the owner's.
+    """
+
+    name = "a mapping to inputs"
 
 
 class RecordInput(Input):

@@ -22,7 +22,8 @@ __all__ = ["Graph", "Node", "plan"]
 
 @dataclass
 class Node:
-    """A component with its place in the graph."""
+    """A component with its place in the graph. `parts` are the inputs that an input is made of:
+    their names, and the declared input or kind of input that each of them is."""
 
     name: str
     role: str
@@ -33,6 +34,7 @@ class Node:
     version: str = ""
     description: str = ""
     config_hash: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -6,7 +6,7 @@ A pipeline is built once and may run often; each run makes its components anew f
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from zlib import crc32
@@ -17,19 +17,29 @@ from .spec import ComponentSpec
 
 __all__ = ["Instance", "Made", "Stream", "file_of", "hash_of"]
 
+_DECLARED = 2  # steps to what stands under `inputs` by a name of its own: ("inputs", "orders")
+
 
 @dataclass
 class Made:
-    """A component spec with its class and checked options; makes one instance per node."""
+    """A component spec with its class and checked options; makes one instance per node.
+
+    `parts` are, by option and name, the inputs that an input is made of; each instance has its own.
+    """
 
     spec: ComponentSpec
     cls: Any
     values: dict[str, Any]
     plugin: str = ""
     version: str = ""
+    parts: dict[str, dict[str, Made]] = field(default_factory=dict)
 
     def component(self) -> Component:
-        made: Component = self.cls(**self.values)
+        parts = {
+            option: {name: part.component() for name, part in parts.items()}
+            for option, parts in self.parts.items()
+        }
+        made: Component = self.cls(**{**self.values, **parts})
         return made
 
     def at_work(self) -> Component:
@@ -44,7 +54,8 @@ class Made:
     @property
     def config_hash(self) -> str:
         shown = repr((self.spec.use, self.component(), self.spec.settings))
-        return hash_of(shown)
+        parts = [part.config_hash for parts in self.parts.values() for part in parts.values()]
+        return hash_of(" ".join([shown, *parts]))
 
     def node(self, name: str) -> Node:
         return Node(
@@ -57,7 +68,16 @@ class Made:
             self.version,
             self.spec.description,
             self.config_hash,
+            self.part_names(),
         )
+
+    def part_names(self) -> dict[str, str]:
+        """The parts by name, each with the declared input or else the kind of input that it is."""
+        return {
+            name: part.spec.name if len(part.spec.path) == _DECLARED else part.spec.use
+            for parts in self.parts.values()
+            for name, part in parts.items()
+        }
 
 
 @dataclass

@@ -456,8 +456,8 @@ def type_name(kind: Any) -> str:
     origin = typing.get_origin(kind)
     arguments = typing.get_args(kind)
     if origin is Annotated:
-        unit = next((note for note in arguments[1:] if isinstance(note, _Unit)), None)
-        return unit.name if unit else type_name(arguments[0])
+        named = [note.name for note in arguments[1:] if hasattr(note, "name")]
+        return named[0] if named else type_name(arguments[0])
     if origin is Literal:
         return _or([repr(choice) for choice in arguments])
     if origin is Union or origin is types.UnionType:
@@ -585,6 +585,10 @@ def secrets_of(component: Any) -> set[str]:
             found.add(value)
         elif isinstance(value, str):
             found.update(match[2] for match in _PASSWORD_IN_URL.finditer(value))
+        elif isinstance(value, Mapping):  # such as the inputs that one is made of
+            found.update(
+                *(secrets_of(o) for o in value.values() if dataclasses.is_dataclass(type(o)))
+            )
     return found
 
 

@@ -17,6 +17,7 @@ from . import __version__, placeholders
 from .dialect import dialect_of, parse, resolvers_for
 from .errors import ConfigError, PluginError, Problem
 from .known import distribution_of
+from .native import read_component
 from .plugins import Plugins, Provided
 from .spec import ComponentSpec, Document
 from .syntaxes import read_text
@@ -136,6 +137,26 @@ class _Search:
             else:
                 self.provided(provided, where)
                 self.extras(provided, component, where, document)
+        for one in self.inside(component, path, document):
+            self.component(one, document)
+
+    def inside(
+        self, component: ComponentSpec, path: tuple[str | int, ...], document: Document
+    ) -> Iterator[ComponentSpec]:
+        """What is declared inside a component: the broker of a stream; the parts of an input, which
+        stand in its option `inputs`. Classes know which of their options are such, but none is
+        imported here."""
+        broker = component.options.get("broker")
+        if component.use == "stream" and isinstance(broker, Mapping):
+            yield read_component(document, "broker", "broker", (*path, "broker"), broker)
+        parts = component.options.get("inputs")
+        if component.role == "input" and isinstance(parts, Mapping):
+            declared = document.data.get("inputs")
+            names = declared.keys() if isinstance(declared, Mapping) else ()
+            for name, part in parts.items():
+                if "use" in part if isinstance(part, Mapping) else part not in names:
+                    where = (*path, "inputs", name)
+                    yield read_component(document, "input", str(name), where, part)
 
     def not_found(
         self, component: ComponentSpec, where: str, error: PluginError, document: Document

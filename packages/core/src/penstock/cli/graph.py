@@ -83,6 +83,8 @@ def _line(node: Node, notes: list[str]) -> str:
 
 def _settings(node: Node) -> Iterator[str]:
     settings = node.settings
+    if node.parts:
+        yield f"of {', '.join(_part(*part) for part in node.parts.items())}"
     if settings.on_error != "collect":
         yield f"on_error: {settings.on_error}"
     if settings.retry:
@@ -93,6 +95,10 @@ def _settings(node: Node) -> Iterator[str]:
         yield "optional"
     if settings.key is not None:
         yield f"key: {settings.key}"
+
+
+def _part(name: str, what: str) -> str:
+    return name if name == what else f"{name}: {what}"
 
 
 # ---- Mermaid ------------------------------------------------------------------------------------
@@ -173,4 +179,5 @@ def _node_as_json(graph: Graph, node: Node) -> dict[str, Any]:
         made["key"] = node.settings.key
         made["after"] = others if word == "after" else []
         made["in_turn_with"] = others if word == "in turn with" else []
+        made["parts"] = dict(node.parts)
     return made

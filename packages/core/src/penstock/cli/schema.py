@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import PluginError, UsageError
 from ..native import EpochOptions, ReservedOptions, reserved_keys
 from ..options import schema_of
+from ..parts import with_inputs
 from ..plugins import Plugins, Provided
 from ..spec import ROLES
 from . import common_arguments
@@ -140,7 +141,10 @@ def _define(kind: str, plugins: Plugins, definitions: dict[str, Any], warnings: 
             warnings.append(str(error))
             continue
         definition = re.sub(r"[^\w.-]", "_", f"{kind}.{spelling[0]}")
-        definitions[definition] = _component(kind, schema_of(cls), spelling)
+        options = schema_of(cls)
+        for option in with_inputs(cls):
+            options["properties"][option]["additionalProperties"] = _PART
+        definitions[definition] = _component(kind, options, spelling)
         about = summary(cls)
         names.extend({"const": name, "description": about} for name in spelling)
         cases.append(_when({"enum": spelling}, definition))
@@ -167,6 +171,14 @@ def _define(kind: str, plugins: Plugins, definitions: dict[str, Any], warnings: 
             },
         ]
     }
+
+
+_PART = {
+    "anyOf": [
+        _text("The name of an input that is declared under inputs."),
+        {"$ref": "#/definitions/input"},
+    ]
+}
 
 
 def _spellings(plugins: Plugins, kind: str) -> list[tuple[Provided, list[str]]]:
@@ -205,7 +217,12 @@ def _stream(kind: str) -> dict[str, Any]:
     return {
         "properties": {
             **_reserved(kind),
-            "broker": _text("The broker, by its name under brokers."),
+            "broker": {
+                "anyOf": [
+                    _text("The broker, by its name under brokers."),
+                    {"$ref": "#/definitions/broker"},
+                ]
+            },
             "stream": _text("The name of the stream."),
         },
         "required": ["broker", "stream"],
