@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from penstock import ConfigError, load_pipeline, run
+from penstock import ConfigError, Input, PluginError, component, load_pipeline, option, run
+from penstock.options import secrets_of
 from penstock.testing import ListInput, ListOutput
 from penstock_streams import JoinInput, On, Window, With, field, pipe
 from penstock_streams import join as joined
@@ -143,16 +144,25 @@ def test_parts_are_streams_of_a_broker_as_well(folder):
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (5, "orders: must be a mapping with 'use', got 5"),
-        ({"use": "jsom"}, "orders: no input named 'jsom'"),
-        ({"use": "reading:rows", "pth": "x"}, "orders: pth: no such option; did you mean 'path'?"),
+        (5, ": must be a mapping with 'use', got 5"),
+        ({"use": "jsom"}, ".use: no input named 'jsom'"),
+        ({"use": "reading:rows", "pth": "x"}, ".pth: no such option; did you mean 'path'?"),
         (
             {"use": "stream", "broker": "bus", "stream": "o"},
-            "orders: broker: must be a mapping with 'use', got 'bus'; declare it here, not by name",
+            ".broker: no broker named 'bus'; declare it under brokers",
         ),
         (
-            {"use": "stream", "broker": {"use": "file", "path": "b"}, "stram": "o"},
-            "orders: stram: no such option; did you mean 'stream'?",
+            {"use": "stream", "broker": {"path": "b"}, "stream": "o"},
+            ".broker: has no 'use'; say what it is, as in `use: csv`",
+        ),
+        (
+            {"use": "stream", "broker": {"use": "file", "path": "b"}, "stream": "o", "strt": 1},
+            ".strt: no such option; did you mean 'start'?",
+        ),
+        (
+            {"use": "reading:rows", "path": "orders.json", "on_error": "skip"},
+            ": 'orders' has 'on_error' of its own, which a part of another input cannot have; leave "
+            "it out, or give it to the input that this is a part of",
         ),
     ],
 )
@@ -160,9 +170,194 @@ def test_a_part_that_is_wrong_is_named_with_its_place(folder, part, message):
     file = json.loads(json.dumps(FILE))
     file["inputs"]["paid"]["inputs"]["orders"] = part
     (folder / "wrong.json").write_text(json.dumps(file))
+    with pytest.raises((ConfigError, PluginError)) as caught:
+        load_pipeline(folder / "wrong.json")
+    lines = str(caught.value).splitlines()
+    assert any(f"inputs.paid.inputs.orders{message}" in line for line in lines)
+    assert all("inputs.paid.inputs.orders" in line for line in lines)
+
+
+def by_name() -> dict[str, Any]:
+    """The same file, with the parts of the join declared under `inputs`."""
+    file: dict[str, Any] = json.loads(json.dumps(FILE))
+    parts = file["inputs"]["paid"]["inputs"]
+    file["inputs"] |= {"orders": parts["orders"], "payments": parts["payments"]}
+    file["inputs"]["paid"]["inputs"] = {
+        "orders": "orders",
+        "payments": "payments",
+        "before": "payments",
+    }
+    return file
+
+
+def test_parts_by_name_give_the_same_as_parts_in_place(folder):
+    import sys
+
+    given = []
+    for name, file in {"in_place": FILE, "by_name": by_name()}.items():
+        (folder / f"{name}.json").write_text(json.dumps(file))
+        sys.modules.pop("reading", None)
+        pipeline = load_pipeline(folder / f"{name}.json")
+        assert pipeline.warnings == []
+        assert pipeline.run().ok
+        given.append(sys.modules["reading"].Out.written)
+        again = load_pipeline(folder / f"{name}.json")
+        assert again.made["paid"].config_hash == pipeline.made["paid"].config_hash
+    assert given[0] == given[1]
+    assert len(given[0]) > 5
+
+
+def test_a_part_is_a_join_by_name_and_an_input_in_a_pipe_as_well(folder):
+    import sys
+
+    file = by_name()
+    twice = {
+        "use": "join",
+        "inputs": {"paid": "paid", "orders": "orders"},
+        "on": {"orders": {"left": "id", "right": "id"}},
+    }
+    file["inputs"] = {"twice": twice, **file["inputs"]}
+    file["pipes"] = {"main": ["twice", "out"], "plain": ["orders", "out"]}
+    del file["transformers"]
+    (folder / "deep.json").write_text(json.dumps(file))
+    sys.modules.pop("reading", None)
+    pipeline = load_pipeline(folder / "deep.json")
+    assert pipeline.warnings == []
+    assert pipeline.run().ok
+    written = sys.modules["reading"].Out.written
+    assert len([one for one in written if "order" in one]) == 25
+    assert [one for one in written if "order" not in one] == ORDERS
+    first = pipeline.made["twice"].component()
+    assert first.inputs["paid"] is not pipeline.made["twice"].component().inputs["paid"]
+
+
+def test_what_no_pipe_leads_to_is_still_said(folder):
+    file = by_name()
+    file["inputs"]["other"] = file["inputs"]["paid"]
+    file["inputs"]["left"] = file["inputs"]["orders"]
+    (folder / "more.json").write_text(json.dumps(file))
+    warnings = load_pipeline(folder / "more.json").warnings
+    assert warnings == ["other stands in no pipe", "left stands in no pipe"]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("ordrs", "no input named 'ordrs'; did you mean 'orders'?"),
+        (
+            "nothing_like_it",
+            "no input named 'nothing_like_it'; declare it under inputs, or in its ",
+        ),
+        ("window", "must be an input, 'window' is a transformer; name one that is declared under"),
+        ("out", "must be an input, 'out' is an output; name one that is declared under inputs"),
+        ("paid", "goes round in a circle: paid -> paid; an input cannot be made of itself"),
+        ("second", "goes round in a circle: paid -> second -> paid; an input cannot be made of it"),
+        (
+            "eager",
+            "'eager' has 'retry' of its own, which a part of another input cannot have; leave",
+        ),
+    ],
+)
+def test_a_name_that_is_no_part_is_refused_where_it_stands(folder, part, message):
+    file = by_name()
+    file["inputs"]["paid"]["inputs"]["orders"] = part
+    rows = file["inputs"]["orders"]
+    file["inputs"]["second"] = {
+        "use": "join",
+        "inputs": {"orders": "orders", "paid": "paid"},
+        "on": {"paid": {"left": "id", "right": "id"}},
+    }
+    file["inputs"]["eager"] = {**rows, "retry": 3}
+    if part != "second":
+        del file["inputs"]["second"]
+    text = json.dumps(file, indent=1)
+    (folder / "wrong.json").write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_pipeline(folder / "wrong.json")
-    assert f"inputs.paid.inputs: {message}" in str(caught.value)
+    place = "second.inputs.paid" if part == "second" else "paid.inputs.orders"
+    number = text.splitlines().index(f'    "orders": "{part}",') + 1
+    found = str(caught.value)
+    assert f"inputs.{place}: {message}" in found
+    assert part == "second" or f"wrong.json:{number}:5: inputs.{place}" in found
+    assert len(found.splitlines()) == 1
+
+
+def test_an_output_may_not_overwrite_what_a_part_reads(folder):
+    (folder / "orders.csv").write_text("id\n1\n")
+    part = {"use": "csv", "path": "orders.csv"}
+    file = {
+        "inputs": {
+            "two": {
+                "use": "join",
+                "inputs": {"a": part, "b": "b"},
+                "on": {"b": {"left": "id", "right": "id"}},
+            },
+            "b": part,
+        },
+        "outputs": {"out": {"use": "json", "path": "orders.csv"}},
+        "pipes": {"main": ["two", "out"]},
+    }
+    (folder / "over.json").write_text(json.dumps(file))
+    with pytest.raises(ConfigError, match="is also read by input"):
+        load_pipeline(folder / "over.json")
+
+
+def test_graph_requires_and_schema_see_the_parts(folder, capsys):
+    from penstock.cli import main
+
+    file = by_name()
+    parts = file["inputs"]["paid"]["inputs"]
+    parts["before"] = {"use": "stream", "broker": {"use": "file", "path": "bus"}, "stream": "o"}
+    file["inputs"]["payments"] = {"use": "csv", "path": "payments.csv"}
+    (folder / "seen.json").write_text(json.dumps(file))
+    assert main(["graph", str(folder / "seen.json")]) == 0
+    drawn = capsys.readouterr().out
+    assert drawn.startswith("paid: input join (of orders, payments, before: stream)")
+    assert main(["graph", str(folder / "seen.json"), "--json"]) == 0
+    node = json.loads(capsys.readouterr().out)["nodes"][0]
+    assert node["parts"] == {"orders": "orders", "payments": "payments", "before": "stream"}
+    assert main(["requires", str(folder / "seen.json")]) == 0
+    needed = capsys.readouterr().out
+    assert "penstock-broker-file" in needed
+    assert "penstock-input-csv" in needed
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    option = schema["definitions"]["input.join"]["properties"]["inputs"]
+    assert {"$ref": "#/definitions/input"} in option["additionalProperties"]["anyOf"]
+    import jsonschema
+
+    jsonschema.validate(file, schema)
+
+
+def test_requires_sees_parts_by_kind_and_no_names(folder, capsys):
+    from penstock.cli import main
+
+    file = by_name()
+    file["inputs"]["paid"]["inputs"] = {"orders": "csv", "payments": "payments"}
+    del file["inputs"]["paid"]["on"]["before"]
+    (folder / "kinds.json").write_text(json.dumps(file))
+    assert main(["requires", str(folder / "kinds.json")]) == 0
+    assert "penstock-input-csv" in capsys.readouterr().out
+
+
+def test_the_password_of_a_part_is_a_secret_of_the_join():
+    class Plain(ListInput):
+        pass
+
+    @component
+    class Guarded(Input):
+        """Keeps a password."""
+
+        password: str = option(help="Not to be shown.", secret=True)
+
+        def read(self, positions):
+            return iter(())
+
+    made = JoinInput(
+        inputs={"a": Guarded(password="of a part"), "b": Plain()},
+        on={"b": On(left="id", right="id")},
+    )
+    assert secrets_of(made) == {"of a part"}
 
 
 def test_a_plugin_beside_the_file_gives_parts_too(folder):

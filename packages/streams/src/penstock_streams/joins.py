@@ -7,10 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
-from penstock import BATCH_SIZE, EPOCH_END, Batch, Context, Duration, Input, component, option
+from penstock import (
+    BATCH_SIZE,
+    EPOCH_END,
+    Batch,
+    Context,
+    Duration,
+    Input,
+    Inputs,
+    component,
+    option,
+)
 
 from .asof import AsOfEdge
-from .declared import Inputs, check_inputs
+from .declared import check_inputs
 from .keys import Key, check_key
 from .merging import Edge, Side, alone
 from .parts import Part, Stretch
@@ -88,7 +98,8 @@ class JoinInput(Input):
     """
 
     inputs: Annotated[dict[str, Any], Inputs()] = option(
-        help="The inputs to join, by name; each is declared as under `inputs` of a file.",
+        help="The inputs to join, by name: each declared as under `inputs` of a file, or the name "
+        "of one that is declared there.",
         check=check_inputs,
         example={"orders": {"use": "csv", "path": "orders.csv"}},
     )
