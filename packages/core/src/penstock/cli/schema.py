@@ -218,10 +218,8 @@ def _stream(kind: str) -> dict[str, Any]:
         "properties": {
             **_reserved(kind),
             "broker": {
-                "anyOf": [
-                    _text("The broker, by its name under brokers."),
-                    {"$ref": "#/definitions/broker"},
-                ]
+                "description": "The broker, by its name under brokers, or declared here.",
+                "anyOf": [{"type": "string"}, {"$ref": "#/definitions/broker"}],
             },
             "stream": _text("The name of the stream."),
         },
