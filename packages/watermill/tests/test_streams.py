@@ -181,7 +181,7 @@ def test_W26_a_mill_that_died_goes_on_at_the_element_it_died_of(tmp_path, monkey
     assert (tmp_path / "state").is_dir()
 
 
-# ---- Kafka, of which only the edge is tested here: broker-kafka has the rest --------------------
+# ---- Kafka, of which only the edge is tested here: test_kafka and broker-kafka have the rest -----
 
 
 class FakeKafka:
@@ -244,8 +244,9 @@ def test_W29_topics_are_named_and_further_options_reach_the_clients(kafka, tmp_p
     assert {one.inputs[0][0] for one in kafka if one.inputs} == {"robot-locations"}
     [output] = [one.outputs[0] for one in kafka if one.outputs]
     assert output == ("robot-speed", {"end_of_stream": True})
+    extra = {"security_protocol": "SSL"}
     for one in kafka:
-        assert one.options == {"bootstrap": "kafka:9092", "extra": {"security_protocol": "SSL"}}
+        assert one.options == {"bootstrap": "kafka:9092", "create_topics": True, "extra": extra}
     with pytest.raises(KeyError, match="no topic is given for Odd"):
         KafkaMessageBroker(topic_names={}, kafka_url="kafka:9092").input(Odd)
 

@@ -237,7 +237,10 @@ class KafkaMessageBroker(MessageBroker):
             raise PluginError(
                 "the Kafka broker is not installed", hint="pip install penstock-broker-kafka"
             ) from error
-        return module.KafkaBroker(bootstrap=self.kafka_url, extra=self.kafka_extra_args)
+        # As Kafka did for the client of the old programs, topics are made when they are first used.
+        return module.KafkaBroker(
+            bootstrap=self.kafka_url, create_topics=True, extra=self.kafka_extra_args
+        )
 
     def _topic(self, element_type: Any) -> str:
         topic: str | None = self.topic_names.get(element_type)
