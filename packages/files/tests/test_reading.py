@@ -8,6 +8,8 @@ import io
 import lzma
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,6 +204,35 @@ def test_standard_input_survives_its_stream(monkeypatch: pytest.MonkeyPatch) -> 
     with open_binary(Path("-")) as stream:
         assert stream.read() == TEXT
     assert not given.buffer.closed
+
+
+def test_standard_input_is_left_while_another_thread_waits_for_more_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as given:
+        monkeypatch.setattr(sys, "stdin", given)
+        stream = open_binary(Path("-"))
+        began, found = threading.Event(), []
+
+        def read() -> None:
+            began.set()
+            found.append(stream.read(1))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        began.wait()
+        time.sleep(0.05)  # so that it is inside the call
+        closer = threading.Thread(target=stream.close)
+        closer.start()
+        closer.join(10)
+        waits = closer.is_alive()
+        os.write(writing, b"x")
+        reader.join()
+        closer.join()
+        os.close(writing)
+    assert not waits
+    assert found == [b"x"]
 
 
 def test_missing_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,10 @@ def open_binary(path: Path) -> BinaryIO:
     if _is_stdin(path):
         if sys.stdin is None:
             raise ConnectError("there is no standard input", where="-", hint="name a file")
-        return _buffered(_Stream(sys.stdin.buffer, "standard input", owned=False))
+        # Without the buffer of `sys.stdin`: who waits in that one locks it, and Python cannot end
+        # while it is locked.
+        given = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        return _StandardInput(_Stream(given, "standard input", owned=False), 1 << 16)
     try:
         if path.suffix.lower() in _FOREIGN:
             raise ConnectError(
@@ -127,6 +130,7 @@ class _Stream(io.RawIOBase):
         self._stream = stream
         self._name = name
         self._owned = owned
+        self._read = getattr(stream, "read1", stream.read)  # a raw stream has only `read`
 
     def readable(self) -> bool:
         return True
@@ -140,7 +144,7 @@ class _Stream(io.RawIOBase):
         view = memoryview(buffer)
         try:
             # read1, so that what a sender has written so far arrives without waiting for more
-            data: bytes = self._stream.read1(len(view))  # type: ignore[attr-defined]
+            data: bytes = self._read(len(view))
         except (OSError, EOFError, zlib.error) as error:
             raise self._damaged(error) from error
         except Exception as error:  # lzma is imported only when a file needs it
@@ -164,6 +168,14 @@ class _Stream(io.RawIOBase):
         if not self.closed and self._owned:
             self._stream.close()
         super().close()
+
+
+class _StandardInput(io.BufferedReader):
+    """Nothing is closed: another thread may be waiting in it for more, and closing would wait for
+    that one, which is for ever when nobody writes."""
+
+    def close(self) -> None:
+        pass
 
 
 def _buffered(stream: _Stream) -> BinaryIO:
