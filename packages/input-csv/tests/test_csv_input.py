@@ -11,6 +11,8 @@ import lzma
 import os
 import pickle
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -443,6 +445,34 @@ def test_standard_input_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> 
     assert not given.closed
     given.close()
     assert (rows.capability, CsvInput(path=Path("a.csv")).capability) == ("ephemeral", "replayable")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("engine", ["inline", "threads"])
+def test_ctrl_c_while_more_of_standard_input_is_waited_for(tmp_path: Path, engine: str) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "inputs: {rows: {use: csv, path: '-'}}\npipes: {main: [rows]}\n"
+    )
+    command = [sys.executable, "-m", "penstock", "run", "a.yaml", "--engine", engine]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"id\n1\n2\n")
+        process.stdin.flush()
+        assert [json.loads(process.stdout.readline())["id"] for _ in "12"] == ["1", "2"]
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)  # with its standard input still open
+        said = process.stderr.read().decode()
+    assert code == 130
+    assert "read 2 = written 2" in said
+    assert "Fatal" not in said
 
 
 def test_standard_input_that_is_sent_again_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
