@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import shutil
 from collections.abc import Mapping
 from math import inf, isnan
@@ -362,6 +363,40 @@ def test_each_file_of_a_pattern_is_a_source(tmp_path: Path) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"a":1}\n{"a":2}\n')))
     assert records(read(Path("-"))) == [{"a": 1}, {"a": 2}]
+
+
+def test_standard_input_cannot_be_read_again() -> None:
+    assert JsonInput(path=Path("-")).capability == "ephemeral"
+    assert JsonInput(path=Path("a.jsonl")).capability == "replayable"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "counts"),
+    [
+        ([b"[1,2", b",3", b"]"], [1, 2, 3]),  # digits may follow the last one
+        ([b'[{"a":1},\n{"a":2},', b'\n{"a":', b'3}\n,{"a":4}]\n'], [2, 2, 4]),
+        ([b'[{"a":1},\n{"a":2}', b',{"a":3}', b"]"], [2, 3, 3]),
+        ([b"[ [1]", b'\n,"b"', b"\n,  [0]]"], [1, 2, 3]),
+    ],
+)
+def test_an_array_that_is_still_being_sent_is_read_as_it_comes(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], counts: list[int]
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as given:
+        monkeypatch.setattr("sys.stdin", given)
+        source = JsonInput(path=Path("-"))
+        source.open(Context("in"))
+        batches = source.read({})
+        found: list[Any] = []
+        for piece, count in zip(pieces, counts, strict=True):
+            os.write(writing, piece)
+            while len(found) < count:
+                found += next(batches).records  # what comes next is not waited for
+        os.close(writing)
+        assert [list(batch.records) for batch in batches] == []
+        source.close()
+    assert found == json.loads(b"".join(pieces))
 
 
 def test_a_missing_file_is_named_before_anything_is_read(path: Path) -> None:

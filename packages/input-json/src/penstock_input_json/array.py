@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from penstock import BATCH_SIZE, RecordError, RunError
+from penstock_files.reading import share_read
 
 from .lines import BLOCK
 from .parse import Parser
@@ -52,6 +53,10 @@ def read_array(
         scanner.expect_end()
 
 
+class _NothingSentError(Exception):
+    """There are elements to give on, and the next one has not been sent yet."""
+
+
 class _Scanner:
     """A buffer of bytes and a place in it that only goes forward."""
 
@@ -63,6 +68,10 @@ class _Scanner:
         self._ended = False
         self._where = where
         self._limit = limit
+        # What a sender has written so far is given on before more of it is waited for.
+        self._sent = share_read(stream) is None
+        self._must_not_wait = False
+        self._behind_value = False  # whose comma is not read yet
 
     # ---- what is read ---------------------------------------------------------------------------
 
@@ -114,7 +123,9 @@ class _Scanner:
         If what stands before a `},` reads as a list, then that is where an element ends: a parser
         that reads on from there would have come to the same place.
         """
-        if len(self._buffer) - self._at < BLOCK // 2:
+        if self._behind_value or (self._sent and not self._at_hand()):
+            return None
+        if not self._sent and len(self._buffer) - self._at < BLOCK // 2:
             self._fill()
         self._peek()
         if self._buffer[self._at : self._at + 1] != b"{":
@@ -138,24 +149,36 @@ class _Scanner:
 
     def _few(self, parser: Parser, group: Elements) -> bool:
         """Add elements to `group`; False after the last one."""
-        while len(group.values) + len(group.bad) < BATCH_SIZE:
-            self._peek()
-            text = self._value()
-            try:
-                value = parser.exact(text)
-                if value is None:
-                    raise RecordError("null is no record")
-                group.values.append(value)
-            except RecordError as error:
-                line = self._line_here() - text.count(b"\n")
-                group.bad.append((len(group.values) + len(group.bad), line, text, error))
-            following = self._peek()
-            if following not in (b",", b"]"):
-                raise self._unfinished(following, "',' or ']'")
-            self._at += 1
-            if following == b"]":
-                return False
+        try:
+            while len(group.values) + len(group.bad) < BATCH_SIZE:
+                if not self._behind_value:
+                    self._one(parser, group)
+                self._must_not_wait = self._sent and bool(group.values or group.bad)
+                following = self._peek()
+                if following not in (b",", b"]"):
+                    raise self._unfinished(following, "',' or ']'")
+                self._at += 1
+                self._behind_value = False
+                if following == b"]":
+                    return False
+        except _NothingSentError:
+            pass
+        finally:
+            self._must_not_wait = False
         return True
+
+    def _one(self, parser: Parser, group: Elements) -> None:
+        self._peek()
+        text = self._value()
+        self._behind_value = True
+        try:
+            value = parser.exact(text)
+            if value is None:
+                raise RecordError("null is no record")
+            group.values.append(value)
+        except RecordError as error:
+            line = self._line_here() - text.count(b"\n")
+            group.bad.append((len(group.values) + len(group.bad), line, text, error))
 
     def _to_member(self, key: str, path: str) -> None:
         self._at += 1
@@ -184,7 +207,7 @@ class _Scanner:
             text, _ = codecs.utf_8_decode(part, "surrogateescape", last)
             try:
                 _, end = _scan(text)
-                if end < len(text) or last:  # else a number may go on
+                if end < len(text) or last or text[0] in '{["':  # else a number may go on
                     found = text[:end].encode("utf-8", "surrogateescape")
                     self._at += len(found)
                     return found
@@ -214,11 +237,18 @@ class _Scanner:
                 return b""
             self._fill()
 
+    def _at_hand(self) -> bool:
+        space = _SPACE.match(self._buffer, self._at)
+        return space is not None and space.end() < len(self._buffer)
+
     def _fill(self) -> None:
         """Read on; by as much as is waiting, so that a long value costs no more than its length."""
+        if self._must_not_wait:
+            raise _NothingSentError
         self._line += self._buffer.count(b"\n", 0, self._at)
         rest = self._buffer[self._at :]
-        block = self._stream.read(max(BLOCK, len(rest)))
+        read = self._stream.read1 if self._sent else self._stream.read  # type: ignore[attr-defined]
+        block = read(max(BLOCK, len(rest)))
         self._ended = not block
         self._buffer, self._at = rest + block, 0
 

@@ -68,6 +68,11 @@ class JsonInput(Input):
         if self.records and self.format == "lines":
             raise ValueError("records names an array, and format: lines has none; leave one out")
 
+    @property
+    def capability(self) -> str:  # type: ignore[override]
+        """Only files can be read again; what came through standard input is gone."""
+        return "ephemeral" if str(self.path) == "-" else "replayable"
+
     def open(self, context: Context) -> None:
         super().open(context)
         self._parser = Parser(
