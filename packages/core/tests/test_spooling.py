@@ -125,6 +125,21 @@ def test_a_long_log_is_written_anew_while_a_part_of_it_is_committed(tmp_path: Pa
     again.close()
 
 
+def test_what_an_input_has_in_its_hands_when_a_run_stops_is_kept(tmp_path: Path) -> None:
+    class Half(Live):
+        def partial(self) -> Batch | None:
+            return Batch([8, 9], "", [2, 3], 3)
+
+    half = Half([7])
+    first = opened(half, tmp_path)
+    assert shown(read(first)) == [([7], [1], 1)]
+    first.close()
+    assert half.answered == [{"live": 1}, {"live": 3}]
+    again = opened(Live([10]), tmp_path)
+    assert shown(read(again, {"live": 1})) == [([8, 9], [2, 3], 2), ([10], [4], 3)]
+    again.close()
+
+
 def test_records_that_cannot_be_read_are_kept_as_well(tmp_path: Path) -> None:
     spooled = opened(Live([1], failures=[Failure("?", 2, ValueError("no"))]), tmp_path)
     read(spooled)

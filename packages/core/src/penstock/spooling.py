@@ -49,12 +49,17 @@ class SpooledInput(Input):
             )
         name = quote(f"{context.pipeline}.{context.name}", safe=" ")
         self.log = _Log(context.state / f"{name}.log")
+        self._before = dict(self.log.ordinals)  # the inner input numbers from one each time
         self.inner.open(context)
 
     def close(self) -> None:
-        self.inner.close()
-        if self.log is not None:
-            self.log.close()
+        try:
+            if self.log is not None and (rest := self.inner.partial()) is not None:
+                self._keep(rest)  # taken from the sender, who does not send it again
+        finally:
+            self.inner.close()
+            if self.log is not None:
+                self.log.close()
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         log = self.log
@@ -62,16 +67,17 @@ class SpooledInput(Input):
         for number, kept_one in log.entries():
             if number > positions.get(kept_one.source, 0):
                 yield kept_one
-        before = dict(log.ordinals)
         for batch in self.inner.read({}):
-            if batch is None:
-                yield None
-                continue
-            batch.source = batch.source or self.context.name
-            made = moved(batch, before.get(batch.source, 0))
-            made.resume = log.append(made)
-            self.inner.commit({batch.source: batch.resume})
-            yield made
+            yield self._keep(batch) if batch is not None else None
+
+    def _keep(self, batch: Batch) -> Batch:
+        """Make a batch durable and tell the input; the batch as it goes on."""
+        assert self.log is not None
+        batch.source = batch.source or self.context.name
+        made = moved(batch, self._before.get(batch.source, 0))
+        made.resume = self.log.append(made)
+        self.inner.commit({batch.source: batch.resume})
+        return made
 
     def commit(self, positions: Mapping[str, Any]) -> None:
         if self.log is not None:
