@@ -191,6 +191,30 @@ def test_what_waits_for_a_slow_output_is_delivered_when_it_cannot_be_read_again(
     assert out.values == list(range(1, 42))
 
 
+def test_what_an_input_has_no_room_for_is_delivered_when_it_cannot_be_read_again() -> None:
+    class Burst(Input):
+        """Has many batches at once, as of one block of a file, and then waits."""
+
+        capability = "ephemeral"
+
+        def read(self, positions: Mapping[str, Any]) -> Iterator[Batch]:
+            for number in range(1, 61):
+                yield Batch([number], "", [number], number)
+            free.wait(60)
+
+    class Slow(ListOutput):
+        def write(self, batch: Batch) -> Sequence[Failure] | None:
+            run.stopping = "interrupted"  # a signal with the first record
+            time.sleep(0.005)
+            return super().write(batch)
+
+    free, out = threading.Event(), Slow()
+    run = pipeline_of([[Burst(), out]], Plugins(discover=False), engine="threads").start()
+    assert run.execute().status == "interrupted"
+    free.set()
+    assert out.values == list(range(1, 61))
+
+
 @pytest.mark.parametrize("option", ["queue_batches", "queue_bytes"])
 def test_bounds_must_let_something_through(option: str) -> None:
     with pytest.raises(Exception, match=f"{option}: must be at least 1, got 0"):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadsEngine"]
 
+_LOOKS = 8
+
 
 def _positive(value: int) -> None:
     if value < 1:
@@ -144,10 +146,11 @@ class _Threads:
                 yield "", None
 
     def left_over(self, node: NodeRun) -> Iterator[Batch]:
-        """What an input's thread has read and nobody has taken, in the order it was read. Twice:
-        it may just have had a batch in hand, with no room for it."""
+        """What an input's thread has read and nobody has taken, in the order it was read. Until
+        nothing comes: it may have had more in hand than there was room for. Not for ever: whoever
+        sends may never pause."""
         component: Any = node.component
-        for wait in (0.05, 0.0):
+        for look in range(_LOOKS):
             with self.lock:
                 waiting = self.queues[node.name].waiting
                 taken = [batch for batch, _ in waiting if batch not in (ENDED, EPOCH_END)]
@@ -160,7 +163,9 @@ class _Threads:
             if partial is not None:
                 yield partial
                 return
-            self.run.clock.sleep(wait)
+            if look and not taken:
+                return
+            self.run.clock.sleep(0.05)
 
     def push(self, node: NodeRun, batch: Batch) -> None:
         """Put a batch before a node; waits while its queue is full."""
