@@ -338,6 +338,20 @@ def test_text_is_converted_to_what_the_column_holds(place):
     assert place.rows() == [(5, day, 2.5, True)]
 
 
+@pytest.mark.parametrize("value", [10**5000, [10**5000]], ids=["by itself", "in a list"])
+@pytest.mark.parametrize("column", ["INTEGER", "TEXT", "FLOAT"])
+def test_a_number_that_cannot_be_written_as_text_is_set_aside(place, column, value):
+    """Python refuses to, with advice for programmers that would be wrong for who has a pipeline."""
+    place.do(f"CREATE TABLE t (n {column})")
+    [(record, reason)] = written(
+        place, Batch([{"n": 1 if column != "TEXT" else "1"}, {"n": value}])
+    )
+    assert record == {"n": value}
+    assert "sys." not in reason
+    assert "too many digits" in reason or "too large" in reason or "out of range" in reason
+    assert len(place.rows()) == 1
+
+
 def test_a_number_too_large_for_the_database_is_set_aside(place):
     [(_, reason)] = written(place, Batch([{"n": 1}, {"n": 2**70}]))
     assert "too large" in reason or "out of range" in reason.lower()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import ConnectError, PluginError
 
+from .kinds import TOO_MANY_DIGITS
 from .urls import dialect_of, shown, sqlite_file, with_driver
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ def explain(error: BaseException) -> str:
         text = str(original.args[1])  # PyMySQL: a number and a sentence
     else:
         text = str(original)
+    if "set_int_max_str_digits" in text:
+        return TOO_MANY_DIGITS
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     detail = next((line for line in lines[1:] if line.startswith("DETAIL:")), "")
     text = lines[0] if lines else type(original).__name__

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PLAIN",
     "TABLE_OPTIONS",
+    "TOO_MANY_DIGITS",
     "convert",
     "kind_of",
     "kind_of_type",
@@ -68,6 +69,8 @@ _WIDER = {
     frozenset({"date", "datetime"}): "datetime",
 }
 NoneType = type(None)
+
+TOO_MANY_DIGITS = "a number of too many digits to be written as text"
 
 
 def kind_of(types: Iterable[type]) -> str | None:
@@ -230,8 +233,15 @@ def convert(kind: str, value: Any) -> Any:
     except (ValueError, InvalidOperation, OverflowError):
         made = None
     if made is None:
-        raise ValueError(f"holds {_NAMES[kind]}, got {value!r}")
+        raise ValueError(f"holds {_NAMES[kind]}, got {_shown(value)}")
     return made
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python's limit, with advice that helps nobody who writes a pipeline
+        return TOO_MANY_DIGITS
 
 
 def _integer(value: Any) -> int | None:
