@@ -43,6 +43,13 @@ def odd(record):
     return record
 '''
 
+# The system ends it with its parent, so that a test that is killed leaves nothing behind.
+START = """
+import ctypes, runpy, signal
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+runpy.run_module("penstock", run_name="__main__", alter_sys=True)
+"""
+
 PIPELINE = """
 inputs: {ticks: {use: "parts:Ticks"}}
 transformers: {odd: {use: "parts:odd"}, packs: {use: batch, size: 7}}
@@ -85,7 +92,7 @@ def until_it_works(process: subprocess.Popen[bytes]) -> None:
 
 def soak(folder: Path, seconds: float) -> tuple[int, list[Usage]]:
     """How many kills there were, and what each run used before it was killed."""
-    command = [sys.executable, "-m", "penstock", "run", "--quiet", "pipeline.yaml"]
+    command = [sys.executable, "-c", START, "run", "--quiet", "pipeline.yaml"]
     chance, found, kills = random.Random(1), [], 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -119,6 +126,31 @@ def judge(folder: Path) -> Verdict:
                 last = max(last, record["n"])
     assert last > 20_011
     return Verdict(lost=lost, repeated=repeated)
+
+
+def test_a_run_ends_with_a_test_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    parent = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, *sys.argv[1:]])\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    command = [sys.executable, "-c", parent, "-c", START, "run", "--quiet", "pipeline.yaml"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        while not (tmp_path / ".penstock").exists():
+            time.sleep(0.02)
+        process.kill()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{child}/cmdline").exists() and time.monotonic() < until:
+        if "Z" in facts_of(child)["State"]:  # nobody here has to wait for it
+            break
+        time.sleep(0.02)
+    else:
+        assert not Path(f"/proc/{child}").exists()
 
 
 def test_nothing_grows_with_the_time(
