@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,12 @@ def peak(records: int, folder: Path) -> int:
     return int(done.stdout)
 
 
-def test_memory_does_not_grow_with_the_records_before_a_slow_output(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_records_before_a_slow_output(
+    tmp_path: Path, certify: Callable[..., None]
+) -> None:
     small, large = peak(100_000, tmp_path / "small"), peak(400_000, tmp_path / "large")
     assert large <= 1.1 * small
+    certify("slow output", "100 000 records, then 400 000", 2, engine="threads")
 
 
 class File(Output):
