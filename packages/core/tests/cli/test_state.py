@@ -71,6 +71,25 @@ def test_show(cli, log):
     ]
 
 
+def test_what_to_do_stands_behind_the_pipeline_or_before_it(cli, log):
+    shown = cli("state", "a.yaml")
+    for words in (["show", "a.yaml"], ["a.yaml", "show"]):
+        done = cli("state", *words)
+        assert (done.code, done.out) == (shown.code, shown.out)
+    assert cli("state", "show").err == cli("state").err
+    assert cli("state", "export", "a.yaml", "state.json").code == 0
+    assert cli("state", "import", "a.yaml", "state.json", "--yes").code == 0
+
+
+def test_what_cannot_be_done_is_told(cli, log):
+    done = cli("state", "a.yaml", "shwo")
+    assert done.code == 2
+    assert done.err == (
+        "penstock state: cannot tell what 'shwo' is for; "
+        "what to do is one of show, rewind, export, import\n"
+    )
+
+
 def test_show_as_json(cli, log):
     known = cli("state", "a.yaml", "show", "--json").json
     assert known["checkpoint"]["positions"] == {"log": 4}

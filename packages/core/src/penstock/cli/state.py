@@ -20,6 +20,8 @@ from .showing import confirm, print_json, table, when
 
 HELP = "show or change where the next run begins"
 
+VERBS = ("show", "rewind", "export", "import")
+
 VERSION = 1
 """Of an exported file; one with a higher number is refused."""
 
@@ -29,9 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "verb",
         nargs="?",
-        default="show",
-        choices=["show", "rewind", "export", "import"],
-        help="what to do (default: show)",
+        metavar="|".join(VERBS),
+        help="what to do, behind the pipeline or before it (default: show)",
     )
     parser.add_argument("file", nargs="?", help="the file to export to or to import")
     where = parser.add_mutually_exclusive_group()
@@ -62,6 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Any) -> int:
+    _sort_out(options)
     past = past_of(options)
     try:
         if past.name is None:
@@ -69,6 +71,20 @@ def run(options: Any) -> int:
         return _VERBS[options.verb](past, past.name, options)
     finally:
         past.store.close()
+
+
+def _sort_out(options: Any) -> None:
+    """`state show orders.yaml` is `state orders.yaml show`."""
+    words = [one for one in (options.pipeline, options.verb, options.file) if one is not None]
+    at = next((n for n, word in enumerate(words[:2]) if word in VERBS), None)
+    if at == 0 and len(words) > 1 and words[1] in VERBS:
+        at = 1  # a pipeline may have such a name
+    options.verb = words.pop(at) if at is not None else "show"
+    if at is None and len(words) > 1:
+        hint = f"what to do is one of {', '.join(VERBS)}"
+        what = f"cannot tell what {words[1]!r} is for"
+        raise UsageError(what, where="penstock state", hint=hint)
+    options.pipeline, options.file = [*words, None, None][:2]
 
 
 # ---- show ---------------------------------------------------------------------------------------
