@@ -39,7 +39,7 @@ class ListInput(Input):
         self.closed = 0
 
     def close(self) -> None:
-        self.closed += 1
+        self.closed = getattr(self, "closed", 0) + 1  # it may never have been opened
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         skip = done = positions.get(self.context.name, 0)
@@ -114,7 +114,7 @@ class ListOutput(Output):
         self.finished = True
 
     def close(self) -> None:
-        self.closed += 1
+        self.closed = getattr(self, "closed", 0) + 1  # it may never have been opened
 
 
 class FakeClock:
