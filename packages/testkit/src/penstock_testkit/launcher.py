@@ -113,7 +113,7 @@ def _be_the_child(folder: Path, fate: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    for module in ("penstock_testkit.child", "penstock.engines.inline", "penstock.testing"):
+    for module in ("penstock_testkit.child", "penstock.builtin", "penstock.engines.inline"):
         import_module(module)
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import pickletools
 import random
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +40,11 @@ class Lives:
     def __init__(self, folder: Path, job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.modules = sorted({type(one).__module__ for one in job.components()})
         self.kills = 0
         self.drains = 0
-        (folder / "job.pickle").write_bytes(pickle.dumps(job))
+        pickled = pickle.dumps(job)
+        self.modules = sorted(modules_in(pickled) & sys.modules.keys())
+        (folder / "job.pickle").write_bytes(pickled)
 
     def live(
         self, at: int | None = None, number: int = signal.SIGKILL, *, anew: bool = False
@@ -102,6 +105,11 @@ class Lives:
             assert life.result["error"] is None, f"when it was asked to stop: {_why(life)}"
         assert life.code in _CODES, f"after {self.drains} stops it ended with {_why(life)}"
         return life
+
+
+def modules_in(pickled: bytes) -> set[str]:
+    """Every text in a pickle, which the names of the modules that it needs are among."""
+    return {text for _, text, _ in pickletools.genops(pickled) if isinstance(text, str)}
 
 
 def _why(life: Life) -> str:
