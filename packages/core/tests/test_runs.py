@@ -10,6 +10,7 @@ import pytest
 
 from penstock import (
     Batch,
+    Context,
     Inspector,
     MemoryStore,
     RecordError,
@@ -515,6 +516,47 @@ def test_observations_of_inspectors_are_in_the_report(start: EngineRun) -> None:
     report = start(ListInput(values=[1, 2]), Sees(), ListOutput()).execute()
 
     assert report.node("sees").observations == {"largest": 2}
+
+
+@pytest.mark.parametrize(
+    ("stages", "shared", "expected"),
+    [
+        ([Odd], True, True),
+        ([Odd], False, False),
+        ([Odd, Total], True, False),  # another process has not got what it holds
+    ],
+)
+def test_who_writes_knows_whether_another_may_be_given_the_same_records(
+    start: EngineRun, stages: list[type[Stage]], shared: bool, expected: bool
+) -> None:
+    known: list[bool] = []
+
+    class Looks(ListOutput):
+        def open(self, context: Context) -> None:
+            super().open(context)
+            known.append(context.shared)
+
+    source = ListInput(values=[1, 3])
+    source.shared = shared
+    start(source, *(stage() for stage in stages), Looks()).execute()
+    assert known == [expected]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [({}, 10.0), ({"seconds": 3.0}, 3.0), ({"seconds": None}, float("inf"))]
+)
+def test_how_long_an_epoch_may_last_is_told(
+    start: EngineRun, epoch: dict[str, Any], expected: float
+) -> None:
+    known: list[float | None] = []
+
+    class Looks(ListOutput):
+        def open(self, context: Context) -> None:
+            super().open(context)
+            known.append(context.epoch_seconds)
+
+    start(ListInput(values=[1]), Looks(), epoch=epoch).execute()
+    assert known == [expected]
 
 
 def test_secrets_are_masked_in_messages_and_letters(start: EngineRun) -> None:

@@ -49,7 +49,11 @@ BATCH_SIZE = 512
 class Context:
     """What a run gives to a component when it opens it. `state` is the folder of what outlives a
     run, None where it has none. `epoch` is the number of the epoch that is being written; the
-    numbers of a pipeline grow from run to run."""
+    numbers of a pipeline grow from run to run. `epoch_seconds` is how long it lasts at most:
+    infinite when time does not end it, None outside of a run.
+
+    `shared` says whether another process may be given the same records after this one has died, as
+    a member of a group is: then source and ordinal alone say which record a result is of."""
 
     def __init__(
         self,
@@ -60,6 +64,8 @@ class Context:
         clock: Clock | None = None,
         observations: dict[str, Any] | None = None,
         state: Path | None = None,
+        epoch_seconds: float | None = None,
+        shared: bool = False,
     ) -> None:
         self.name = name
         self.state = state
@@ -67,6 +73,8 @@ class Context:
         self.run_id = run_id
         self.clock = clock or SystemClock()
         self.epoch = 0
+        self.epoch_seconds = epoch_seconds
+        self.shared = shared
         self._observations = observations if observations is not None else {}
 
     @cached_property
@@ -297,6 +305,11 @@ class Output(Component):
         Records must not be changed. An exception means that the output itself failed.
         """
         raise NotImplementedError
+
+    def settles(self, source: Input) -> bool:
+        """Asked by `penstock check` about an input that is `shared`: whether its records are here
+        once even when another process is given some again after this one has died."""
+        return self.delivery == "keyed"
 
     def flush(self) -> None:
         """Make everything written so far durable."""

@@ -330,7 +330,8 @@ class Delivery:
         return replace(
             self.start,
             positions={source: found.positions[source] for source in kept},
-            ordinals={source: found.ordinals[source] for source in kept},
+            # One that had a position and no record, as an empty partition does, has no ordinal.
+            ordinals={one: found.ordinals[one] for one in kept if one in found.ordinals},
         )
 
     # ---- at the end of an epoch -----------------------------------------------------------------

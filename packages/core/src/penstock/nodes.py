@@ -63,6 +63,7 @@ class Duties:
     warnings: list[str]
     spool: Callable[[NodeRun, Batch, Sequence[Failure]], None] | None = None
     state: Path | None = None
+    epoch_seconds: float | None = None
 
 
 class NodeRun:
@@ -101,6 +102,16 @@ class NodeRun:
     def is_stage(self) -> bool:
         return self.role in ("inspector", "transformer")
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether all that comes here is of inputs that are shared, through stages without a state:
+        then it is the same in whichever process it comes about."""
+        if self.role == "input":
+            return bool(getattr(self.component, "shared", False))
+        if self.is_stage and type(self.component).snapshot is not Stage.snapshot:  # type: ignore[attr-defined]
+            return False
+        return bool(self.predecessors) and all(one.is_shared for one in self.predecessors)
+
     def open(self, duties: Duties) -> None:
         """Open the component; one that is optional is switched off when it does not open."""
         self.duties = duties
@@ -111,6 +122,8 @@ class NodeRun:
             clock=duties.clock,
             observations=self.observations,
             state=duties.state,
+            epoch_seconds=duties.epoch_seconds,
+            shared=self.is_shared,
         )
         self.context = context
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PROMISES", "SEVERAL", "Promise", "promise"]
+__all__ = ["PROMISES", "SEVERAL", "TAKEN_OVER", "Promise", "promise"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,10 @@ SEVERAL = Promise(
     "a state folder, in which an epoch is kept until every output has it",
 )
 """Of several transactional outputs behind a replayable input."""
+
+TAKEN_OVER = "no record is lost; those of its last epoch may be there again"
+"""When a member of a group dies after its checkpoint and before the group was told, and others are
+given what it has read. Of outputs that do not say otherwise, by `Output.settles`."""
 
 
 def promise(capability: str, delivery: str, *, several: bool = False) -> Promise:

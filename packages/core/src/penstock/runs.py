@@ -531,6 +531,7 @@ class Run:
             warnings=self.warnings,
             spool=self.delivery.spool if self.delivery.spools else None,
             state=getattr(self.store, "folder", None),
+            epoch_seconds=self.limits.seconds or float("inf"),
         )
         # Outputs first: a wrong password should stop the run before anything is read.
         for node in nodes or [*self.outputs, *self.stages, *self.inputs]:

@@ -153,6 +153,49 @@ def test_an_output_that_appends_may_write_again(cli, numbers):
     )
 
 
+def test_it_says_what_the_death_of_a_member_of_a_group_does(cli, folder):
+    folder.write(
+        "site/group.py",
+        """
+from penstock import Input, Output, TransactionalOutput
+
+class Shares(Input):
+    shared = True
+
+class Commits(TransactionalOutput):
+    pass
+
+class Settles(Commits):
+    def settles(self, source):
+        return isinstance(source, Shares)
+
+class Keyed(Output):
+    delivery = "keyed"
+""",
+    )
+    folder.write(
+        "b.yaml",
+        """
+inputs:
+  clicks: {use: "group:Shares"}
+outputs:
+  commits: {use: "group:Commits"}
+  settles: {use: "group:Settles"}
+  keyed: {use: "group:Keyed"}
+pipes:
+  a: [clicks, commits]
+  b: [clicks, settles]
+  c: [clicks, keyed]
+""",
+    )
+    found = cli("check", "b.yaml", "--json").json
+    told = {one["output"]: one["taken_over"] for one in found["deliveries"]}
+    again = "no record is lost; those of its last epoch may be there again"
+    assert told == {"commits": again, "settles": None, "keyed": None}
+    said = cli("check", "b.yaml").out
+    assert said.count(f"when a member of the group dies and others go on: {again}") == 1
+
+
 def test_the_same_as_json(cli, pipeline):
     found = cli("check", "a.yaml", "--json").json
     assert found["nodes"] == ["count", "doubled", "keyed", "live", "print"]

@@ -11,7 +11,7 @@ from .. import certificates
 from ..build import Pipeline
 from ..errors import EXIT_OK, ConnectError, PenstockError, RunError
 from ..graph import Graph
-from ..promises import promise
+from ..promises import TAKEN_OVER, promise
 from ..reparse import Plan, plan_of
 from . import common_arguments, error_as_json
 from .loading import load
@@ -82,6 +82,8 @@ def _text(found: dict[str, Any]) -> Iterator[str]:
         yield f"  after a kill: {one['kill']}"
         if one["power_cut"] != one["kill"]:
             yield f"  after a power cut: {one['power_cut']}"
+        if one["taken_over"]:
+            yield f"  when a member of the group dies and others go on: {one['taken_over']}"
         for name, said in one["certificates"].items():
             yield f"  {name}: {said}"
     yield f"--reparse: {_told(found['reparse'])}"
@@ -150,7 +152,15 @@ def _deliveries(graph: Graph) -> Iterator[dict[str, Any]]:
                     "capability": capability,
                     "delivery": delivery,
                     **asdict(promise(capability, delivery, several=several)),
+                    "taken_over": _taken_over(start.component, end.component),
                 }
+
+
+def _taken_over(source: Any, output: Any) -> str | None:
+    """What to say of a member's death, where it is not what is said of every kill."""
+    if not source.shared or output.delivery == "append" or output.settles(source):
+        return None
+    return TAKEN_OVER
 
 
 def _reached(graph: Graph, name: str) -> set[str]:
