@@ -353,6 +353,18 @@ def test_results_of_a_record_in_a_later_epoch_take_nobodys_place():
     assert again.of(Batch([0], "rows", [3]), 8) == ["p/out/0/rows:3@8"]
 
 
+def test_members_of_a_group_give_a_record_the_same_id_in_whatever_epoch_it_comes_to_them():
+    batch = Batch([0, 0], "clicks/3", [17, 17])
+    first = Ids("p@1", "out", shared=True)
+    first.resume(None, 4)
+    assert first.of(batch, 5) == ["p/out/clicks/3:17", "p/out/clicks/3:17.2"]
+    first.settle(batch)
+    assert first.of(batch, 6) == ["p/out/clicks/3:17", "p/out/clicks/3:17.2"]
+    other = Ids("p@2", "out", shared=True)
+    other.resume({"series": 9, "highest": {"clicks/3": 40}}, 12)
+    assert other.of(batch, 13) == ["p/out/clicks/3:17", "p/out/clicks/3:17.2"]
+
+
 def test_what_an_epoch_holds_may_be_more_than_memory_should():
     kept = Kept(in_memory=3)
     for number in range(10):

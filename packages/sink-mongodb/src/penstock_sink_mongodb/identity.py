@@ -4,6 +4,9 @@
 pipeline `shop`, in the series of runs that began at epoch 0. A run that goes on where one was cut
 off is of the same series, so what is written again takes the place of what is there; the next run
 that reads from the start is of another one, and adds.
+
+Where the members of a group share what is read, it is `shop/store/clicks/3:17` for every one of
+them: when one dies, another may be given the same records.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ __all__ = ["Ids"]
 class Ids:
     """Gives ids to batches. Call `settle` for a batch that was written, and only then."""
 
-    def __init__(self, pipeline: str, output: str) -> None:
-        self._owner = f"{pipeline}/{output}"
+    def __init__(self, pipeline: str, output: str, *, shared: bool = False) -> None:
+        self._shared = shared
+        # "shop@2" is the second worker of the pipeline "shop".
+        self._owner = f"{pipeline.partition('@')[0] if shared else pipeline}/{output}"
         self._series = 0
         self._epoch = 0
         self._before: dict[str, int] = {}
@@ -42,6 +47,8 @@ class Ids:
 
     def _begin(self, epoch: int) -> None:
         self._epoch = epoch
+        if self._shared:  # others may have gone back: what comes again is the same result
+            self._top.clear()
         self._before = dict(self._top)
         self._seen.clear()
         self._counts.clear()
@@ -55,7 +62,7 @@ class Ids:
         if epoch != self._epoch:
             self._begin(epoch)
         source, ordinals = batch.source, batch.ordinals
-        head = f"{self._owner}/{self._series}/{source}:"
+        head = f"{self._owner}/{source}:" if self._shared else self._in_series(source)
         if ordinals[0] > self._top.get(source, 0) and _grows(ordinals):
             return [f"{head}{ordinal}" for ordinal in ordinals]
         before, counts = self._before.get(source, 0), self._counted(source)
@@ -67,6 +74,9 @@ class Ids:
             late = f"@{epoch}" if ordinal <= before else ""
             made.append(f"{head}{ordinal}{late}.{part + 1}" if part else f"{head}{ordinal}{late}")
         return made
+
+    def _in_series(self, source: str) -> str:
+        return f"{self._owner}/{self._series}/{source}:"
 
     def settle(self, batch: Batch) -> None:
         """These were written: what comes of the same records from now on is another result."""

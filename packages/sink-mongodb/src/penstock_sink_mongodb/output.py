@@ -14,6 +14,7 @@ from penstock import (
     Context,
     Duration,
     Failure,
+    Input,
     RecordError,
     Retraction,
     RunError,
@@ -132,6 +133,10 @@ class MongoOutput(TransactionalOutput):
         """Whether a new run puts its documents in the place of all others."""
         return self.mode == "replace"
 
+    def settles(self, source: Input) -> bool:
+        """Its place in a stream or its key says where a record is, whoever writes it."""
+        return True
+
     @property
     def retracts(self) -> bool:  # type: ignore[override]
         """Whether the documents of single records can be taken back."""
@@ -166,7 +171,7 @@ class MongoOutput(TransactionalOutput):
         self._target = self._base.get_collection(name, write_concern=sure)
         self._checkpoints = Checkpoints(self._base, context.name, sure)
         self._documents = Documents(self.names, hello.get("maxBsonObjectSize", 16 * 1024 * 1024))
-        self._ids = Ids(context.pipeline, context.name)
+        self._ids = Ids(context.pipeline, context.name, shared=context.shared)
         self._lineage = Lineage(self._target, self._owner) if self.lineage else None
         self._gone = False
         self._transactions = (

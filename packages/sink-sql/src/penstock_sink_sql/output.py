@@ -12,6 +12,7 @@ from penstock import (
     Context,
     Duration,
     Failure,
+    Input,
     Retraction,
     RunError,
     TransactionalOutput,
@@ -87,6 +88,10 @@ class SqlOutput(TransactionalOutput):
     def replaces(self) -> bool:  # type: ignore[override]
         """Whether a new run puts its rows in the place of all others."""
         return self.mode == "replace"
+
+    def settles(self, source: Input) -> bool:
+        """A row that is written again takes the place of the one with the same key."""
+        return self.mode == "upsert"
 
     @property
     def retracts(self) -> bool:  # type: ignore[override]
