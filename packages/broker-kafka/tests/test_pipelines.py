@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import penstock
-from penstock import ConfigError, load_pipeline
+from penstock import ConfigError, ConnectError, load_pipeline
+from penstock.cli import main
 from penstock.store import decode_record
 from penstock.stores.sqlite import SqliteStore
 from penstock_broker_kafka.library import load
@@ -106,6 +107,72 @@ def test_a_message_that_cannot_be_read_is_a_letter_with_all_that_it_had(shop):
     assert letter.ordinal == record["offset"] + 1
     assert letter.source == f"clicks/{record['partition']}"
     assert len(shop.received()) == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "epoch", "message"),
+    [
+        (
+            {"output": ", transaction_timeout: 20s"},
+            "{seconds: 15}",
+            "out: an epoch may last 15 s, and must end within 10 s, half of transaction_timeout; "
+            "set epoch.seconds to less, or transaction_timeout to more",
+        ),
+        (
+            {"input": ", group: g, max_poll_interval: 40s", "output": ", transaction_timeout: 2m"},
+            "{seconds: 30}",
+            "clicks: an epoch may last 30 s, and must end within 20 s, half of max_poll_interval; "
+            "set epoch.seconds to less, or max_poll_interval to more",
+        ),
+    ],
+)
+def test_an_epoch_that_may_last_too_long_is_refused_before_anything_is_read(
+    shop, parts, epoch, message
+):
+    path = shop.pipeline(**parts)
+    path.write_text(f"{path.read_text()}epoch: {epoch}\n")
+    with pytest.raises(ConfigError) as caught:
+        penstock.run(path)
+    assert message in str(caught.value)
+
+
+def test_of_two_pipelines_of_one_name_the_second_is_refused_and_the_first_goes_on(shop, tmp_path):
+    path = shop.pipeline()
+    shop.send(*numbers(0, 10))
+    penstock.run(path)
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / path.name
+    other.write_text(path.read_text().replace(".out", ".elsewhere"))
+    with pytest.raises(ConnectError) as caught:
+        penstock.run(other)
+    assert str(caught.value) == (
+        f"penstock.{shop.topic}.out: holds the checkpoint of a pipeline of this name that writes "
+        f"to '{shop.topic}.out'; give this pipeline another name (name: ...), or its output"
+    )
+    shop.send(*numbers(10, 20))
+    assert penstock.run(path).balance.written == 10
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("", False),
+        (", transactions: false", False),
+        (", broker: other", True),
+    ],
+)
+def test_check_says_what_a_death_in_a_group_does(shop, capsys, output, said):
+    path = shop.pipeline(input=", group: g", output=output)
+    text = path.read_text()
+    if said:
+        text = text.replace("broker: bus, ", "", 2).replace("stream: ", "broker: bus, stream: ", 1)
+        text = text.replace(
+            "\ninputs:", f'\n  other: {{use: kafka, bootstrap: "{shop.url},"}}\ninputs:'
+        )
+    path.write_text(text)
+    assert main(["check", str(path)]) == 0
+    told = "when a member of the group dies and others go on: no record is lost; those of its last"
+    assert (told in capsys.readouterr().out) is said
 
 
 def test_workers_share_a_topic_and_each_record_is_written_once(shop):

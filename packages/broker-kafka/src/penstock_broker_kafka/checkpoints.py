@@ -17,7 +17,10 @@ from .broker import KafkaBroker
 from .clients import connected, sentences
 from .library import load
 
-__all__ = ["last_checkpoint", "topic_of"]
+__all__ = ["STREAM", "last_checkpoint", "topic_of"]
+
+STREAM = "penstock-stream"
+"""The header of a checkpoint that says which topic its output writes to."""
 
 _TAIL = 16
 _LONGEST = 200
@@ -32,8 +35,9 @@ def topic_of(pipeline: str, output: str) -> str:
     return f"{plain[:_LONGEST]}.{crc32(name.encode()):08x}"
 
 
-def last_checkpoint(broker: KafkaBroker, topic: str) -> Checkpoint | None:
-    """What was committed last."""
+def last_checkpoint(broker: KafkaBroker, topic: str, stream: str) -> Checkpoint | None:
+    """What was committed last; ConnectError when that was by an output to another topic than
+    `stream`: two pipelines of one name, which would take each other's place."""
     consumer = connected(
         broker,
         "KafkaConsumer",
@@ -53,18 +57,28 @@ def last_checkpoint(broker: KafkaBroker, topic: str) -> Checkpoint | None:
                 start = max(first, end - back)
                 found = _last_between(consumer, tp, start, end)
                 if found is not None or start == first:
-                    return Checkpoint.from_json(found) if found else None
+                    break
                 back *= 8
     finally:
         consumer.close()
+    if found is None:
+        return None
+    other = dict(found.headers).get(STREAM, b"").decode()
+    if other and other != stream:
+        raise ConnectError(
+            f"holds the checkpoint of a pipeline of this name that writes to {other!r}",
+            where=topic,
+            hint="give this pipeline another name (name: ...), or its output",
+        )
+    return Checkpoint.from_json(found.value.decode())
 
 
-def _last_between(consumer: Any, tp: Any, start: int, end: int) -> str | None:
+def _last_between(consumer: Any, tp: Any, start: int, end: int) -> Any:
     """The last message from `start` on; the offsets up to `end` hold those of transactions too."""
     consumer.seek(tp, start)
     found = None
     while (consumer.position(tp) or 0) < end:
         for messages in consumer.poll(timeout_ms=500).values():
             for message in messages:
-                found = message.value.decode()
+                found = message
     return found

@@ -31,6 +31,7 @@ from penstock import (
 
 from .codecs import check_codec, decoder
 from .library import load
+from .limits import refuse_long_epochs
 
 __all__ = ["EOS_HEADER", "KafkaInput"]
 
@@ -106,6 +107,8 @@ class KafkaInput(Input):
 
     def open(self, context: Context) -> None:
         super().open(context)
+        if self.group:
+            refuse_long_epochs(context, self.max_poll_interval, "max_poll_interval")
         from .clients import connected, ensure_topic, sentences
 
         self._kafka = load()

@@ -16,6 +16,7 @@ from penstock import (
     Duration,
     Failure,
     FencedError,
+    Input,
     RecordError,
     RunError,
     TransactionalOutput,
@@ -26,6 +27,7 @@ from penstock import (
 
 from .codecs import check_codec, encoder
 from .library import load
+from .limits import refuse_long_epochs
 
 __all__ = ["KafkaOutput"]
 
@@ -103,8 +105,13 @@ class KafkaOutput(TransactionalOutput):
     def delivery(self) -> str:  # type: ignore[override]
         return "transactional" if self.transactions else "append"
 
+    def settles(self, source: Input) -> bool:
+        """Offsets of the same cluster are in the transaction."""
+        return self.transactions and getattr(source, "broker", None) == self.broker
+
     def open(self, context: Context) -> None:
         super().open(context)
+        refuse_long_epochs(context, self.transaction_timeout, "transaction_timeout")
         from .clients import bounded, ensure_topic, sentences
 
         self._bounded, self._sentences = bounded, sentences
@@ -243,8 +250,11 @@ class KafkaOutput(TransactionalOutput):
         overtaken cannot commit any more, and what it left open is taken back."""
         from .checkpoints import last_checkpoint
 
+        self._make_checkpoints()
+        # Before this is the only producer of its name: another pipeline may be running.
+        last_checkpoint(self.broker, self._checkpoints, self.stream)
         self._make()
-        self._last = last_checkpoint(self.broker, self._checkpoints)
+        self._last = last_checkpoint(self.broker, self._checkpoints, self.stream)
         self._told = dict(self._last.positions) if self._last is not None else {}
         return self._last
 
@@ -289,6 +299,7 @@ class KafkaOutput(TransactionalOutput):
 
     def _transact(self, checkpoint: Checkpoint, positions: Mapping[str, Any]) -> None:
         """Commit what was sent, with the checkpoint and the offsets that it was made of."""
+        from .checkpoints import STREAM
         from .positions import of_group
 
         producer = self._begin()
@@ -296,7 +307,8 @@ class KafkaOutput(TransactionalOutput):
         groups = of_group(changed, self._cluster, checkpoint.pipeline)
 
         def work() -> None:
-            producer.send(self._checkpoints, checkpoint.to_json().encode(), b"checkpoint")
+            data, told = checkpoint.to_json().encode(), [(STREAM, self.stream.encode())]
+            producer.send(self._checkpoints, data, b"checkpoint", told)
             for member, offsets in groups.items():
                 producer.send_offsets_to_transaction(offsets, member)
             producer.commit_transaction()
@@ -352,8 +364,7 @@ class KafkaOutput(TransactionalOutput):
     def _make(self) -> None:
         if self._producer is not None:
             return
-        from .checkpoints import topic_of
-        from .clients import connected, ensure_topic
+        from .clients import connected
 
         broker, kafka = self.broker, load()
         wanted: dict[str, Any] = {
@@ -370,10 +381,7 @@ class KafkaOutput(TransactionalOutput):
             **{k: v for k, v in broker.extra.items() if k in kafka.KafkaProducer.DEFAULT_CONFIG},
         }
         if self.transactions:
-            self._checkpoints = topic_of(self.context.pipeline, self.context.name)
-            ensure_topic(
-                broker, self._checkpoints, make=True, partitions=1, **{"cleanup.policy": "compact"}
-            )
+            self._make_checkpoints()
             wanted["transactional_id"] = self._checkpoints
             wanted["transaction_timeout_ms"] = int(self.transaction_timeout * 1000)
         try:
@@ -384,6 +392,15 @@ class KafkaOutput(TransactionalOutput):
         if self.transactions:
             with self._sentences(broker.bootstrap, ConnectError):
                 self._producer.init_transactions()
+
+    def _make_checkpoints(self) -> None:
+        """The topic in which the checkpoints are."""
+        from .checkpoints import topic_of
+        from .clients import ensure_topic
+
+        self._checkpoints = topic_of(self.context.pipeline, self.context.name)
+        settings = {"cleanup.policy": "compact"}
+        ensure_topic(self.broker, self._checkpoints, make=True, partitions=1, **settings)
 
     def _give_up(self, producer: Any) -> None:
         """Nothing that was not committed may stay: readers wait for an open transaction."""
