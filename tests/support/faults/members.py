@@ -19,9 +19,10 @@ from penstock_broker_kafka.library import load
 
 from .oracle import Verdict
 
-__all__ = ["Fleet", "Seen", "compared"]
+__all__ = ["NO_TRANSACTIONS", "Fleet", "Seen", "compared"]
 
 PARTITIONS = 3
+_SUPPORT = str(Path(__file__).parents[1])
 
 _PIPELINE = """
 brokers:
@@ -30,11 +31,14 @@ inputs:
   clicks: {{use: stream, broker: bus, stream: "{name}.in", group: "{name}", until: never,
            poll_timeout: 50ms}}
 outputs:
-  out: {{use: stream, broker: bus, stream: "{name}.out", key: n, transactions: {transactions}}}
+  out: {output}
 pipes:
   main: [clicks, out]
 epoch: {{seconds: 0.3}}
 """
+
+TRANSACTIONS = '{{use: stream, broker: bus, stream: "{name}.out", key: n}}'
+NO_TRANSACTIONS = TRANSACTIONS.replace("}}", ", transactions: false}}")
 
 
 @dataclass
@@ -51,14 +55,26 @@ class Seen:
 
 
 class Fleet:
-    """Pipelines that read one topic as a group and write another, each a process of its own."""
+    """Workers of one pipeline, which read a topic as a group and write to an `output`. `variant` is
+    the wrong way in which they do so, one of `variants`."""
 
-    def __init__(self, url: str, name: str, folder: Path, *, transactions: bool, seed: int) -> None:
-        self.url, self.name, self.folder = url, name, folder
-        self.text = _PIPELINE.format(url=url, name=name, transactions=str(transactions).lower())
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        folder: Path,
+        *,
+        seed: int,
+        output: str = TRANSACTIONS,
+        variant: str = "",
+    ) -> None:
+        self.url, self.name, self.folder, self.variant = url, name, folder / name, variant
+        self.folder.mkdir()
+        text = _PIPELINE.format(url=url, name=name, output=output.format(name=name))
+        (self.folder / f"{name}.yaml").write_text(text)
         self.chance = random.Random(seed)
         self.sent = Seen()
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self._enough = Event()
         self._gone = False
         admin = load().KafkaAdminClient(bootstrap_servers=url)
@@ -113,23 +129,27 @@ class Fleet:
 
     # ---- members --------------------------------------------------------------------------------
 
-    def start(self, member: str) -> None:
-        folder = self.folder / member
-        folder.mkdir(exist_ok=True)
-        (folder / f"{member}.yaml").write_text(self.text)
-        with open(folder / "messages.txt", "ab") as messages:
+    def start(self, member: int) -> None:
+        run = ["run", f"{self.name}.yaml", "--worker", str(member), "--quiet"]
+        program = ["penstock"]
+        if self.variant:
+            program = ["faults.launcher", self.variant, "."]
+        with (self.folder / "said.txt").open("ab") as said:
             self.processes[member] = subprocess.Popen(
-                [sys.executable, "-m", "penstock", "run", f"{member}.yaml", "-q"],
-                cwd=folder,
-                stdout=messages,
-                stderr=messages,
-                env={**os.environ, "NO_COLOR": "1"},
+                [sys.executable, "-m", *program, *run],
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+                env={**os.environ, "NO_COLOR": "1", "PYTHONPATH": _SUPPORT},
             )
 
-    def strike(self, member: str, how: signal.Signals) -> None:
+    def strike(self, member: int, how: signal.Signals) -> None:
         process = self.processes.pop(member)
         process.send_signal(how)
         process.wait(60)
+        assert process.stdin is not None
+        process.stdin.close()
 
     def harass(
         self,
@@ -139,39 +159,46 @@ class Fleet:
         pause: tuple[float, float],
         how: tuple[signal.Signals, ...],
         between: Callable[[int], None] = lambda strikes: None,
+        count: Callable[[], int] | None = None,
     ) -> int:
-        """Strike members at random, each of which comes back at once; how often."""
-        # Names of this fleet alone: what the cluster keeps for a pipeline, it keeps under its name.
-        names = [f"{self.name}-w{number}" for number in range(1, members + 1)]
-        for name in names:
-            self.start(name)
+        """Strike members at random, each of which comes back at once; how often. With `count`, of
+        what has come, only when more of it comes: who does nothing cannot be interrupted."""
+        for member in range(1, members + 1):
+            self.start(member)
         strikes = 0
         while not enough(strikes):
+            if count is not None:
+                self._wait_for_more(count)
             time.sleep(self.chance.uniform(*pause))
-            name = self.chance.choice(names)
-            self.strike(name, self.chance.choice(how))
+            member = self.chance.randint(1, members)
+            self.strike(member, self.chance.choice(how))
             strikes += 1
             between(strikes)
-            self.start(name)
+            self.start(member)
         self._enough.set()
         return strikes
 
-    def settle(self, seen: Seen, seconds: float) -> bool:
+    def _wait_for_more(self, count: Callable[[], int]) -> None:
+        before, end = count(), time.monotonic() + 20
+        while count() == before and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def settle(self, count: Callable[[], int], seconds: float) -> bool:
         """Wait until everything has come; whether it has."""
         end = time.monotonic() + seconds
-        while seen.count < self.sent.count and time.monotonic() < end:
+        while count() < self.sent.count and time.monotonic() < end:
             time.sleep(0.1)
-        return seen.count >= self.sent.count
+        return count() >= self.sent.count
 
     def stop(self) -> None:
         self._enough.set()
-        for name in list(self.processes):
-            self.strike(name, signal.SIGTERM)
+        for member in list(self.processes):
+            self.strike(member, signal.SIGTERM)
         self._gone = True
 
     def messages(self) -> str:
         """What the members have said."""
-        return "".join(path.read_text() for path in self.folder.glob("*/messages.txt"))
+        return (self.folder / "said.txt").read_text()
 
 
 def compared(sent: Seen, seen: Seen) -> Verdict:
