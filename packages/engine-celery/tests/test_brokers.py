@@ -163,7 +163,7 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, lo
         broker,
         chunks * 10,
         chunks=chunks,
-        nap=0.02 if long else 0.01,
+        nap=0.06 if long else 0.01,
         lease="10s",
         ring_again="3s",
     )
@@ -176,6 +176,8 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, lo
         said, _ = run.communicate(timeout=900)
     assert run.returncode == 0, said
     assert min(killed.values()) >= kills, "the run was over too soon"
+    if long and broker[0].startswith("redis"):
+        time.sleep(130)  # what Redis gives again it gives late
     assert shop.lost_and_repeated() == (0, 0), killed
     assert f"read {chunks * 10:,} = written".replace(",", " ") in said
     print(f"\n{broker[0].partition(':')[0]}: {chunks} chunks, killed {killed}, lost 0, repeated 0")
