@@ -60,7 +60,7 @@ def test_the_kernel_can_say_which_package_a_missing_name_comes_with(package):
     unknown = [
         (kind, name)
         for kind, name, _ in provided(package)
-        if kind in ("input", "inspector", "transformer", "output", "broker")
+        if kind in ("input", "inspector", "transformer", "output", "broker", "command")
         and known.distribution_of(kind, name) != package.distribution
     ]
     assert unknown == []

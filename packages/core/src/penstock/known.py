@@ -48,14 +48,17 @@ _KNOWN = {
         "json": "penstock-sink-json",
         "sql": "penstock-sink-sql",
         "mongodb": "penstock-sink-mongodb",
+        "django": "penstock-django-adapter",
     },
     "engine": {
         "celery": "penstock-engine-celery",
-        "django": "penstock-django-adapter",
+    },
     "store": {
+        "django": "penstock-django-adapter",
     },
     "command": {
         "celery": "penstock-engine-celery",
+        "certify": "penstock-testkit",
         "test": "penstock-pipeline-tests",
         "lock": "penstock-deploy",
         "image": "penstock-deploy",
