@@ -13,6 +13,8 @@ LONG_MODULES: dict[str, str] = {
     "packages/input-json/tests/test_input.py": "one promise after the other of one input",
     "packages/broker-file/tests/test_streams.py": "one promise after the other of one broker",
     "packages/broker-kafka/tests/test_kafka.py": "one promise after the other of one broker",
+    "packages/core/tests/test_commit_order.py": "the order of every durable step, one after the other",
+    "packages/core/tests/test_store.py": "one promise after the other of a store",
     "packages/files/tests/test_writing.py": "one promise after the other of one class",
     "packages/core/tests/test_runs.py": "one promise after the other of a run, on every engine",
 }

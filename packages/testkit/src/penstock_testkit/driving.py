@@ -18,7 +18,6 @@ from penstock import (
     Input,
     Output,
     Stage,
-    TransactionalOutput,
 )
 from penstock.testing import FakeClock
 
@@ -228,8 +227,8 @@ class Writer:
         """Make what was written durable, and visible."""
         self.output.prepare(epoch)
         if self.output.delivery == "transactional":
-            assert isinstance(self.output, TransactionalOutput)
-            self.output.commit(Checkpoint(**checkpoint(epoch, pipeline=self.pipeline)))
+            made = Checkpoint(**checkpoint(epoch, pipeline=self.pipeline))
+            self.output.commit(made)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self.output.close()
