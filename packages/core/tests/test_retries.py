@@ -520,3 +520,79 @@ def test_letters_enter_by_inputs_that_are_named_after_their_node() -> None:
     pipeline, store, letter = failed()
     run = retry(pipeline, [letter, replace(letter, node="fussy")], store)
     assert [node.name for node in run.inputs] == ["letters of picky", "letters of fussy"]
+
+
+def test_of_two_results_of_one_record_the_one_that_is_not_tried_stays() -> None:
+    pipeline, store, letter = failed()
+    other = replace(letter, part=1, record="13")
+    generation = store.lease("pipeline", "me", 0.0, 0.0, lambda _: False)
+    store.keep("pipeline", generation, [other])
+    store.release("pipeline", generation)
+    retry(pipeline, [other], store).execute()
+    kept = [(one.part, one.record, one.attempts) for one in store.letters()[:2]]
+    assert kept == [(0, letter.record, 1), (1, "13", 2)]
+
+
+def with_pairs(world: World, *refused: int) -> Pipeline:
+    stages = [Picky(*refused), Pairs()]
+    pipes = [[ListInput(values=[1, 2, 3, 4]), *stages, TableOutput(world, "out")]]
+    return pipeline_of(pipes, Plugins(discover=False))
+
+
+def test_stages_give_up_what_they_hold_when_letters_of_a_whole_run_are_tried() -> None:
+    store, world = MemoryStore(), World()
+    with_pairs(world, 3).start(store=store).execute()
+    assert world.rows["out"] == [[1, 2], [4]]
+    run = retry(with_pairs(world), store.letters(), store)
+    assert run.execute().error is None
+    assert world.rows["out"] == [[1, 2], [4], [3]]
+    assert run.mended == 1
+
+
+def test_a_stage_that_loses_a_letter_is_found_out() -> None:
+    class Loses(Stage):
+        def process(self, batch: Batch) -> Iterable[Batch]:
+            yield Batch([], batch.source, [], consumed=0)
+
+    store, world = MemoryStore(), World()
+    with_pairs(world, 3).start(store=store).execute()
+    pipes = [[ListInput(values=[]), Picky(), Loses(), TableOutput(world, "out")]]
+    run = retry(pipeline_of(pipes, Plugins(discover=False)), store.letters(), store)
+    run.execute()
+    assert "records were lost or made up: loses received 1 and answered for 0" in str(run.error)
+    assert len(store.letters()) == 1
+
+
+def counted(store: MemoryStore) -> dict[str, dict[str, int]]:
+    kept = store.checkpoint("pipeline")
+    assert kept is not None
+    return {
+        name: {what: number for what, number in counts.items() if number}
+        for name, counts in kept.counts.items()
+    }
+
+
+def test_a_letter_of_an_earlier_run_is_one_record_more() -> None:
+    _, store, letter = failed(last=0.0)
+    before = counted(store)
+    retry(made([TableOutput(World(), "out")]), [letter], store).execute()
+    after = counted(store)
+    assert before["picky"] == {
+        "received": 30,
+        "sent": 18,
+        "answered": 30,
+        "filtered": 6,
+        "failed": 6,
+        "dead": 6,
+    }
+    assert after["picky"] == before["picky"] | {"sent": 19, "added": 1}
+    assert after["table"] == {"received": 19, "sent": 19}
+
+
+def test_a_record_that_its_input_could_not_read_is_counted_as_passed_on() -> None:
+    _, store, letter = failed(node="list", record="11", last=0.0)
+    generation = store.lease("pipeline", "me", 0.0, 0.0, lambda _: False)
+    store.keep("pipeline", generation, [letter])
+    store.release("pipeline", generation)
+    retry(made([TableOutput(World(), "out")]), [letter], store).execute()
+    assert counted(store)["list"] == {"sent": 31}
