@@ -16,7 +16,8 @@ _APART = ("", ".apps", ".connection", ".input", ".output", ".plugin", ".store")
 SET_UP_DJANGO = """
 import django
 from django.conf import settings
-settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "penstock_django"])
+apps = ["admin", "auth", "contenttypes", "messages", "sessions"]
+settings.configure(INSTALLED_APPS=[*(f"django.contrib.{app}" for app in apps), "penstock_django"])
 django.setup()
 """
 
