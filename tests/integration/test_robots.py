@@ -85,3 +85,45 @@ def test_the_numbers_on_kafka_in_mongodb(folder, kafka_server, mongodb_server):
     assert minutes(folder, "kafka", **places) == BLUE + RED
     assert minutes(folder, "kafka", **places) == BLUE + RED
     assert minutes(folder, "kafka", "typed", **places) == BLUE + RED
+
+
+CALLED = """
+brokers:
+  bus: {use: kafka, bootstrap: "${KAFKA}"}
+inputs:
+  locations: {use: stream, broker: bus, stream: "${TOPICS}.red"}
+  steps:
+    use: join
+    shape: nested
+    inputs: {positions: locations, later: locations}
+    on:
+      later: {left: time + 10, right: time}
+transformers:
+  minutes: {use: window, kind: change, key: "positions['time'] // 60"}
+  minute: {use: call, function: "typed:minute"}
+outputs:
+  topic: {use: stream, broker: out, stream: "${TOPICS}.minutes", end_of_stream: true}
+pipes:
+  main: [steps, minutes, minute, topic]
+"""
+
+
+def test_a_file_calls_the_function_between_topics(
+    folder, kafka_server, mongodb_server, monkeypatch
+):
+    from penstock import run
+    from penstock.testing import ListOutput
+    from penstock_broker_kafka import KafkaBroker
+
+    name = f"robots{os.getpid()}x{next(NUMBERS)}"
+    places = {"KAFKA": kafka_server.url(), "TOPICS": name}
+    minutes(folder, "kafka", **places, MONGODB=mongodb_server.url(), DATABASE=name)
+    in_place = '{use: kafka, bootstrap: "${KAFKA}", create_topics: true}'
+    (folder / "called.yaml").write_text(CALLED.replace("broker: out", f"broker: {in_place}"))
+    for variable, value in places.items():
+        monkeypatch.setenv(variable, value)
+    assert run(folder / "called.yaml").ok
+    out = ListOutput()
+    broker = KafkaBroker(bootstrap=kafka_server.url())
+    run(broker.input(f"{name}.minutes"), out, name=f"{name}-minutes")
+    assert out.values == RED
