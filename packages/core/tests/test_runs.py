@@ -11,6 +11,7 @@ import pytest
 from penstock import (
     Batch,
     Context,
+    Input,
     Inspector,
     MemoryStore,
     RecordError,
@@ -540,6 +541,22 @@ def test_who_writes_knows_whether_another_may_be_given_the_same_records(
     source.shared = shared
     start(source, *(stage() for stage in stages), Looks()).execute()
     assert known == [expected]
+
+
+def test_a_log_whose_partition_had_a_position_and_no_record_goes_on(start: EngineRun) -> None:
+    class Log(Input):
+        finite = False
+
+        def read(self, positions: Any) -> Iterator[Batch]:
+            read.append(dict(positions))
+            yield Batch([], "log/0", [], 1)  # an end-of-stream mark alone
+
+    read: list[dict[str, Any]] = []
+    store = MemoryStore()
+    for _ in range(2):
+        report = start(Log(), ListOutput(), store=store).execute()
+        assert report.status == "ok"
+    assert read == [{}, {"log/0": 1}]
 
 
 @pytest.mark.parametrize(
