@@ -92,6 +92,24 @@ def test_a_pipeline_goes_on_where_it_was_in_every_run(shop, engine, group):
     assert shop.received() == sorted(numbers(0, 2000))
 
 
+@pytest.mark.parametrize("group", ["", ", group: shop"])
+def test_a_partition_that_holds_a_mark_and_nothing_else_keeps_no_run_from_going_on(shop, group):
+    """And what a transaction leaves behind its last message is no lag."""
+    path = shop.pipeline(output=", end_of_stream: true")
+    shop.send(b'{"n":1}')
+    assert penstock.run(path).status == "ok"
+    behind = path.with_name(f"{shop.topic}.behind.yaml")
+    text = path.read_text().replace(f'"{shop.topic}"', f'"{shop.topic}.out"')
+    text = text.replace(f'"{shop.topic}.out", key', f'"{shop.topic}.behind", key')
+    behind.write_text(text.replace("until: end", f"until: mark{group and group + shop.topic}"))
+    report = penstock.run(behind)
+    assert (report.status, report.balance.written) == ("ok", 1)
+    behind.write_text(behind.read_text().replace("until: mark", "until: end"))
+    report = penstock.run(behind)
+    assert (report.status, report.balance.written) == ("ok", 0)
+    assert next(one for one in report.nodes if one.name == "clicks").observations == {"lag": 0}
+
+
 def test_a_message_that_cannot_be_read_is_a_letter_with_all_that_it_had(shop):
     path = shop.pipeline()
     shop.send(b'{"n":1}', b'{"n\xff', b'{"n":3}')

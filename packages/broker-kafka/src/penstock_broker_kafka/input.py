@@ -124,6 +124,7 @@ class KafkaInput(Input):
         self._ended: set[int] = set()  # partitions at whose mark we begin
         self._ends: dict[int, int] = {}
         self._begun: dict[int, int] = {}
+        self._passed: dict[int, int] = {}  # where nothing came behind the last message
         self._lost = 0
         broker = self.broker
         self._cluster, self._count = ensure_topic(
@@ -197,8 +198,11 @@ class KafkaInput(Input):
             self.context.observe("lag", self.lag())
 
     def lag(self) -> int:
-        """Messages of our partitions that were there when last looked and are not read yet."""
+        """Messages of our partitions that were there when last looked and are not read yet, with
+        what transactions keep between them."""
         offsets = {number: given["offset"] for number, given in self._given.items() if given}
+        for number, offset in self._passed.items():
+            offsets[number] = max(offset, offsets.get(number, 0))
         return sum(max(0, end - offsets.get(number, 0)) for number, end in self._ends.items())
 
     def progress(self) -> float | None:
@@ -293,6 +297,7 @@ class KafkaInput(Input):
         self._ends = {tp.partition: end for tp, end in ends.items()}
         self._done.clear()
         self._ended.clear()
+        self._passed.clear()
         self._begun = {}
         for tp in partitions:
             offset, ended = self._begin_at(tp, firsts[tp], ends[tp])
@@ -355,6 +360,7 @@ class KafkaInput(Input):
                     position = self._consumer.position(tp)
                     if position is not None and position >= self._ends.get(tp.partition, 1 << 62):
                         self._done.add(tp.partition)
+                        self._passed[tp.partition] = position
         # A member without a partition waits: it gets those of others when they are done and leave.
         return bool(assigned) and {tp.partition for tp in assigned} <= self._done
 
