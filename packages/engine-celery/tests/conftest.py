@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,10 @@ class Shop:
             there.executemany("INSERT INTO orders VALUES (?, ?)", rows)
         return self
 
-    def database(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.folder / "shop.db", timeout=30)
+    @contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.folder / "shop.db", timeout=30)) as there, there:
+            yield there
 
     def paid(self) -> Counter[int]:
         """How often each order was paid."""
