@@ -1,4 +1,7 @@
-"""Every rule refuses the component that breaks it, and no other rule does."""
+"""Every rule refuses the component that breaks it, and no other rule does.
+
+Of the rules that take long, others are tried on it in the long form alone (PENSTOCK_FAULTS=long).
+"""
 
 from __future__ import annotations
 

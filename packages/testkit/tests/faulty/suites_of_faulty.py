@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import Any
 
 import faulty_inputs
@@ -52,8 +53,23 @@ class _Outputs(OutputSuite):
         return destination
 
 
+SLOW = {
+    "a_killed_run_is_resumed",
+    "a_run_that_was_asked_to_stop_is_resumed",
+    "it_reads_the_same_in_another_process",
+    "it_writes_the_same_in_another_process",
+    "memory_does_not_grow_with_the_records",
+}
+LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
+
+
 def suite_of(base: type, made: type) -> type:
-    return type(f"Test{base.__name__[1:]}{made.__name__}", (base,), {"made": made})
+    """A faulty component is held to the slow rules that its fault is of, the good ones are held to
+    all of them. In the long form everything is held to everything."""
+    left_out = set() if LONG or not hasattr(made, "breaks") else SLOW
+    left_out = left_out - {getattr(made, "breaks", "")} - getattr(made, "also", set())
+    rules = {f"test_{name}": None for name in left_out}
+    return type(f"Test{base.__name__[1:]}{made.__name__}", (base,), {"made": made, **rules})
 
 
 for _base, _module in (
