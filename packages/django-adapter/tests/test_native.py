@@ -10,13 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from newsroom.models import City, Order, Raw, SourceItem
+from django.db import OperationalError
+from newsroom.models import City, News, Order, Raw, SourceItem, Tag
 
 import penstock
 from penstock import Batch, Checkpoint, Context, FencedError, RunError
 from penstock.build import pipeline_of
 from penstock.testing import ListInput, ListOutput, Raise
 from penstock_django import DjangoStore
+from penstock_django.connection import Line
 from penstock_django.input import DjangoInput
 from penstock_django.output import DjangoOutput
 from penstock_testkit import InputSuite, OutputSuite
@@ -167,6 +169,66 @@ def test_records_that_the_database_refuses_are_set_aside_alone(place):
     messages = " ".join(group.message for group in report.failures)
     assert "newsroom.Order has no field 'colour'" in messages
     assert "must be a mapping, got str" in messages
+
+
+def test_a_record_that_refers_to_nothing_is_set_aside_alone(place):
+    News.objects.create(pk=1, title="a")
+    records = [
+        {"news_id": 1, "word": "x"},
+        {"news_id": 99, "word": "y"},
+        {"news_id": 1, "word": "z"},
+    ]
+    report = write(records, model="newsroom.Tag")
+    assert report.failures[0].message == "news 99 is not in newsroom.News"
+    assert list(Tag.objects.order_by("pk").values_list("word", flat=True)) == ["x", "z"]
+
+
+def test_an_epoch_that_cannot_be_committed_leaves_nothing(place, monkeypatch):
+    def commit(line):
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(Line, "commit", commit)
+    with pytest.raises(RunError, match="epoch 1 could not be committed: the disk is full"):
+        write([{"code": "a"}])
+    assert codes() == []
+
+
+def test_an_epoch_whose_answer_was_lost_is_looked_up(place, monkeypatch):
+    real, lost = Line.commit, []
+
+    def commit(line):
+        real(line)
+        if not lost:
+            lost.append(1)
+            raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(Line, "commit", commit)
+    write([{"code": "a"}])
+    assert (codes(), lost) == (["a"], [1])
+
+
+def test_another_order_than_before_is_refused(place, store):
+    orders("a")
+    penstock.run(DjangoInput(model="newsroom.Order", cursor="code"), ListOutput(), store=store)
+    orders("b")
+    with pytest.raises(RunError) as caught:
+        penstock.run(DjangoInput(model="newsroom.Order", cursor="id"), ListOutput(), store=store)
+    assert (
+        "the kept position is in the order of code, pk, objects are read by id, pk; "
+        "put the order back, or start over with --fresh" in str(caught.value)
+    )
+
+
+def test_without_settings_it_is_said_what_is_missing():
+    program = (
+        "import penstock; from penstock.testing import *; "
+        "from penstock_django.input import DjangoInput; "
+        "penstock.run(DjangoInput(model='a.B'), ListOutput())"
+    )
+    settings = {name: text for name, text in os.environ.items() if "DJANGO" not in name}
+    done = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True)
+    assert b"Django cannot be set up: Requested setting" in done.stderr
+    assert b"set DJANGO_SETTINGS_MODULE, or run `manage.py penstock`" in done.stderr
 
 
 def test_what_clean_fields_refuses_is_set_aside(db):

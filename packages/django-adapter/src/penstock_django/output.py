@@ -177,7 +177,8 @@ class DjangoOutput(TransactionalOutput):
             had_rows = bool(self._line.dirty)
             try:
                 self._line.begin()
-                for columns, group in _by_columns(rows):
+                self._refuse_dangling(rows, failed)
+                for columns, group in _by_columns(row for row in rows if row[0] not in failed):
                     self._put(columns, self._last_of_each_key(group), failed)
             except OperationalError as error:
                 self._line.roll_back()
@@ -212,6 +213,26 @@ class DjangoOutput(TransactionalOutput):
                 failed[at] = _refusal(error)
                 continue
             yield at, record, made
+
+    def _refuse_dangling(self, rows: Sequence[Row], failed: dict[int, RecordError]) -> None:
+        """Refuse what refers to nothing. The databases ask only when the epoch is committed: then it
+        cannot be said any more which record is to blame."""
+        for field in self._model._meta.concrete_fields:
+            if field.remote_field is None or not field.db_constraint:
+                continue
+            meant = {at: getattr(made, field.attname) for at, _, made in rows}
+            name = field.target_field.attname
+            keys = {value for value in meant.values() if value is not None}
+            objects = field.related_model._base_manager.using(self.using)
+            try:
+                there = set(objects.filter(**{f"{name}__in": keys}).values_list(name, flat=True))
+            except (ValueError, TypeError, OverflowError):
+                continue  # one is no key at all; it is found when it is written
+            known = set(map(str, there))
+            for at, value in meant.items():
+                if value is not None and str(value) not in known:
+                    what = f"{field.name} {value!r} is not in {field.related_model._meta.label}"
+                    failed.setdefault(at, RecordError(what))
 
     def _last_of_each_key(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Of rows with the same key the last one counts, as if they came one after the other."""

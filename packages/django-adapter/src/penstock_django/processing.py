@@ -62,7 +62,7 @@ class Process(Stage):
         out = self._sorted_out(batch, made)
         self._note_errors()
         if self.fatal is not None:
-            raise RunError("a pipe has ended the run") from self.fatal
+            raise RunError("pipe stopped") from self.fatal  # the session raises what it raised
         self.session.processed(self.name, len(batch.records))
         yield out
 
