@@ -127,6 +127,10 @@ def test_parts_together_read_the_same(place):
     [
         ({"model": "newsroom.Ordre"}, "no model 'newsroom.Ordre'; did you mean 'newsroom.Order'?"),
         ({"model": "newsroom.Order", "order_by": ["price"]}, "'price' may be empty"),
+        (
+            {"model": "newsroom.Order", "filter": {"id": "x"}},
+            "newsroom.Order: cannot be asked for: Field 'id' expected a number but got 'x'",
+        ),
         ({"model": "newsroom.Order", "fields": ["colour"]}, "Cannot resolve keyword 'colour'"),
     ],
 )
@@ -252,7 +256,10 @@ def test_children_of_other_models_are_written(place):
         ({"mode": "upsert"}, "mode 'upsert' needs the key"),
         ({"model": "order"}, "must name an app and a model, as in 'shop.Order'"),
         ({"key": ["colour"]}, "there is no field 'colour'"),
-        ({"model": "newsroom.City", "mode": "upsert", "key": ["name"]}, "cannot be upserted"),
+        (
+            {"model": "newsroom.City", "mode": "upsert", "key": ["name"]},
+            "a model that inherits another one's table cannot be upserted",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_said(db, options, message):

@@ -215,8 +215,8 @@ class DjangoOutput(TransactionalOutput):
             yield at, record, made
 
     def _refuse_dangling(self, rows: Sequence[Row], failed: dict[int, RecordError]) -> None:
-        """Refuse what refers to nothing. The databases ask only when the epoch is committed: then it
-        cannot be said any more which record is to blame."""
+        """Refuse what refers to nothing. The databases ask only when the epoch is committed: then
+        nobody can say any more which record is to blame."""
         for field in self._model._meta.concrete_fields:
             if field.remote_field is None or not field.db_constraint:
                 continue
