@@ -1,6 +1,7 @@
 """Settings of these tests. The database is named in NEWSROOM_DATABASE."""
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -51,6 +52,8 @@ TEMPLATES = [
 ROOT_URLCONF = "newsroom_urls"
 ALLOWED_HOSTS = ["testserver"]
 DATABASES = {"default": database(os.environ.get("NEWSROOM_DATABASE", "sqlite:///none.db"))}
+for file in Path(os.environ.get("NEWSROOM_MORE", "nowhere")).glob("*.db"):
+    DATABASES[file.stem] = database(f"sqlite:///{file}")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 PAYMENT_API_KEY = "sesame-in-a-setting"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from newsroom.models import City, News, Order, Raw, SourceItem, Tag
+from newsroom_settings import database
 
 import penstock
 from penstock import Batch, Checkpoint, Context, FencedError, RunError
@@ -56,17 +59,24 @@ class TestDjangoInput(InputSuite):
 
 class TestDjangoOutput(OutputSuite):
     @pytest.fixture
-    def destination(self, place):
+    def destination(self, sqlite, tmp_path, monkeypatch):
+        """Each is a database of its own, a copy of an empty one."""
+        sqlite.empty()
+        connections["default"].close()
+        monkeypatch.setenv("NEWSROOM_MORE", str(tmp_path))
+        aliases = (f"{tmp_path.name}{number}" for number in itertools.count())
+
         def destination():
-            Raw.objects.all().delete()
-            output = DjangoOutput(model="newsroom.Raw")
-            from penstock_django.models import OutputCheckpoint
+            alias = next(aliases)
+            file = tmp_path / f"{alias}.db"
+            shutil.copy(sqlite.url.removeprefix("sqlite:///"), file)
+            known = {"default": {}, alias: database(f"sqlite:///{file}")}
+            connections.settings[alias] = connections.configure_settings(known)[alias]
+            found = Raw.objects.using(alias).order_by("pk").values("id", "text")
+            return DjangoOutput(model="newsroom.Raw", using=alias), lambda: list(found.all())
 
-            OutputCheckpoint.objects.all().delete()
-            found = Raw.objects.order_by("pk").values("id", "text")
-            return output, lambda: [{"id": one["id"], "text": one["text"]} for one in found.all()]
-
-        return destination
+        yield destination
+        connections.close_all()
 
     @pytest.fixture
     def records(self):

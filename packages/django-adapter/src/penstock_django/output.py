@@ -84,7 +84,8 @@ class DjangoOutput(TransactionalOutput):
     def _mine(self, pipeline: str) -> Any:
         from .models import OutputCheckpoint
 
-        return OutputCheckpoint.objects.filter(pipeline=pipeline, output=self.context.name)
+        mine = OutputCheckpoint.objects.using(self.using)
+        return mine.filter(pipeline=pipeline, output=self.context.name)
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
         with self._line.bound():
@@ -134,7 +135,7 @@ class DjangoOutput(TransactionalOutput):
             raise FencedError(checkpoint.pipeline)
         try:
             with transaction.atomic(self.using):
-                OutputCheckpoint.objects.create(
+                OutputCheckpoint.objects.using(self.using).create(
                     pipeline=checkpoint.pipeline, output=self.context.name, **values
                 )
         except IntegrityError as error:  # another run has just put its first one here
