@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 os.environ["DJANGO_SETTINGS_MODULE"] = "newsroom_settings"
+os.environ["NEWSROOM_MORE"] = tempfile.mkdtemp()  # before other processes are started from here
 
 import django  # noqa: E402
 

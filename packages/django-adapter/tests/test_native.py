@@ -59,16 +59,15 @@ class TestDjangoInput(InputSuite):
 
 class TestDjangoOutput(OutputSuite):
     @pytest.fixture
-    def destination(self, sqlite, tmp_path, monkeypatch):
+    def destination(self, sqlite, tmp_path):
         """Each is a database of its own, a copy of an empty one."""
         sqlite.empty()
         connections["default"].close()
-        monkeypatch.setenv("NEWSROOM_MORE", str(tmp_path))
         aliases = (f"{tmp_path.name}{number}" for number in itertools.count())
 
         def destination():
             alias = next(aliases)
-            file = tmp_path / f"{alias}.db"
+            file = Path(os.environ["NEWSROOM_MORE"]) / f"{alias}.db"
             shutil.copy(sqlite.url.removeprefix("sqlite:///"), file)
             known = {"default": {}, alias: database(f"sqlite:///{file}")}
             connections.settings[alias] = connections.configure_settings(known)[alias]
