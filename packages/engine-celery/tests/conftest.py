@@ -23,6 +23,14 @@ from penstock.supervise import supervise
 from penstock_celery.chunks import do_chunk
 from penstock_celery.ledger import Ledger
 
+collect_ignore = (
+    []
+    if os.environ.get("PENSTOCK_TEST_CELERY") == "1"
+    else ["test_brokers.py", "test_django.py", "test_engine.py", "test_worker.py"]
+)
+"""What needs a real broker. Some of these tests have hung and are not part of `make test` until it
+is known why: PENSTOCK_TEST_CELERY=1 runs them."""
+
 PIPELINE = """
 engine:
   use: celery
