@@ -35,7 +35,12 @@ def main(words: list[str]) -> int:
             continue
         whole = Fields(cast={"time": "int", "x": "int", "y": "int"})
         stream = place.broker().output(place.stream(robot), end_of_stream=True)
-        run(CsvInput(path=HERE / f"{robot}.csv"), whole, stream, name=f"publish-{robot}")
+        run(
+            CsvInput(path=HERE / f"{robot}.csv"),
+            whole,
+            stream,
+            name=f"publish-{place.stream(robot)}",
+        )
     if "typed" in words:
         for robot in ROBOTS:
             run_typed(place.broker(), place.stream(robot), place.output())
