@@ -28,6 +28,7 @@ STAGES = {
         "limit": "count: 30, offset: 10",
         "sample": "every: 3",
         "sort": "by: '-value'",
+        "window": "kind: count, size: 7, by: team, aggregate: {n: count(), most: max(value)}",
     },
     "inspectors": {
         "count": "max: 100",
