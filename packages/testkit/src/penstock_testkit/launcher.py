@@ -39,14 +39,19 @@ def start_anew(folder: Path, fate: dict[str, Any]) -> int:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    """What a process finds that is started now, without the name of the test: no job reads it."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    return environment
 
 
 class Launcher:
-    """The process that forks, as its parent sees it; started when it is first needed."""
+    """The process that forks, as its parent sees it; started when it is first needed, and anew
+    where the environment is another one: what it has imported may have read the old one."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._given: tuple[dict[str, str], str] | None = None
 
     def start(self, folder: Path, fate: dict[str, Any], modules: Sequence[str]) -> int:
         """As `start_anew`; `modules` are those that the job needs."""
@@ -61,14 +66,19 @@ class Launcher:
         return int(process.stdout.readline())
 
     def _serving(self) -> subprocess.Popen[str]:
+        given = (_environment(), os.getcwd())
+        if given != self._given:
+            self.close()
         if self._process is None or self._process.poll() is not None:
+            self._given = given
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "penstock_testkit.launcher"],
-                env=_environment(),
+                env=given[0],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
+            atexit.unregister(self.close)
             atexit.register(self.close)
         return self._process
 
