@@ -7,6 +7,8 @@ import json
 import random
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -94,3 +96,25 @@ def test_a_letter_that_is_tried_twice_is_written_once(
     assert wrong.repeated
     caught = Wrong(FORGETS, tried, wrong)
     certify("kill -9 of a retry", f"dead letters to {output}", killed, right, wrong=caught)
+
+
+DIES = """\
+import os, signal, sys
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # before a file is put into place
+from penstock.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_retry_that_died_before_its_files_were_put_into_place_is_completed_by_the_next(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    make(tmp_path, "json lines", good=False)
+    launcher.run(tmp_path)
+    make(tmp_path, "json lines", good=True)
+    died = subprocess.run([sys.executable, "-c", DIES, *RETRY], cwd=tmp_path, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert (open_letters(tmp_path), found(tmp_path)) == (0, Verdict(lost=BAD))
+    again = launcher.run(tmp_path, *RETRY)
+    assert (again.code, again.messages) == (0, "no dead letters\n")
+    assert found(tmp_path) == Verdict()
