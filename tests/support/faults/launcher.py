@@ -17,6 +17,7 @@ MODULES = (
     "penstock.cli.run penstock.engines.inline penstock.engines.threads penstock.stores.sqlite "
     "penstock.syntaxes.yaml penstock_input_csv.input penstock_input_json.input "
     "penstock_sink_csv.output penstock_sink_json.output penstock_shape.pack penstock_input_sql.input "
+    "penstock_streams.window penstock_fields.fields "
     "penstock_sink_sql.output penstock_sink_sql.session penstock_sink_sql.checkpoints "
     "penstock_sink_sql.writer penstock_sink_sql.table sqlalchemy.dialects.postgresql.psycopg psycopg "
     "penstock_sink_mongodb.output penstock_sink_mongodb.transactions penstock_sink_mongodb.indexes"

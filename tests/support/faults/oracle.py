@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "is_finished",
     "judge",
     "judge_groups",
+    "judge_windows",
     "make_rows",
     "rows_in",
     "set_aside",
@@ -103,12 +105,27 @@ def judge_groups(
 ) -> Verdict:
     """Whether the good rows but those `suspected` stand in groups of `size`, in order: the last one
     may be smaller."""
-    groups = [[int(one["id"]) for one in group["records"]] for group in records]
     good = [number for number in good_rows(count) if number not in suspected]
     wanted = [good[start : start + size] for start in range(0, len(good), size)]
+    return _judge_parts(records, wanted)
+
+
+def judge_windows(
+    records: Iterable[Any], count: int, size: int, suspected: Collection[int] = ()
+) -> Verdict:
+    """Whether the good rows but those `suspected` stand in windows that begin at the multiples of
+    `size`, in order; a window without any is not there."""
+    good = [number for number in good_rows(count) if number not in suspected]
+    wanted = [list(window) for _, window in groupby(good, lambda number: number // size)]
+    return _judge_parts(records, wanted)
+
+
+def _judge_parts(records: Iterable[Any], wanted: list[list[int]]) -> Verdict:
+    groups = [[int(one["id"]) for one in group["records"]] for group in records]
+    good = {number for group in wanted for number in group}
     found = Counter(number for group in groups for number in group)
     return Verdict(
-        lost=len(set(good) - set(found)),
+        lost=len(good - set(found)),
         repeated=sum(found.values()) - len(found),
         torn=0 if sorted(groups) == sorted(wanted) else 1,
         moved=groups != wanted,

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .oracle import BAD_EVERY, Verdict, judge, judge_groups, make_rows, rows_in, set_aside
+from .oracle import (
+    BAD_EVERY,
+    Verdict,
+    judge,
+    judge_groups,
+    judge_windows,
+    make_rows,
+    rows_in,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from .documents import Documents
@@ -99,6 +108,14 @@ def _groups(records: Iterable[Any], count: int, suspected: set[int]) -> Verdict:
     return judge_groups(records, count, _SIZE, suspected)
 
 
+def _windows(records: Iterable[Any], count: int, suspected: set[int]) -> Verdict:
+    return judge_windows(records, count, _SIZE, suspected)
+
+
+_WINDOW = (
+    "transformers:\n  numbers: {use: fields, cast: {id: int}}\n"
+    f"  windows: {{use: window, kind: tumbling, time: id, size: {_SIZE}}}\n"
+)
 _BATCH = f"transformers:\n  packs: {{use: batch, size: {_SIZE}}}\n"
 _TABLE = '{use: sql, url: "{first}", table: "{table}"}'
 _OTHER = '{use: sql, url: "{second}", table: "{table}"}'
@@ -135,6 +152,13 @@ FILES = {
         "forgets the states",
         files={"out.jsonl": _groups},
         transformers=_BATCH,
+    ),
+    "csv in windows to json lines": Pair(
+        "  out: {use: json, path: out.jsonl}\n",
+        "  rows: [rows, numbers, windows, out]\n",
+        "forgets the states",
+        files={"out.jsonl": _windows},
+        transformers=_WINDOW,
     ),
     "csv to two files": Pair(
         "  out: {use: json, path: out.jsonl}\n  also: {use: csv, path: also.csv}\n",

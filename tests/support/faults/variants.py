@@ -41,8 +41,10 @@ def forgets_the_states() -> None:
     """A run that does not keep what its stages hold."""
     from penstock.components import Stage
     from penstock_shape.pack import Pack
+    from penstock_streams.window import Window
 
-    Pack.snapshot = Stage.snapshot  # type: ignore[method-assign]
+    for kind in (Pack, Window):
+        kind.snapshot = Stage.snapshot  # type: ignore[method-assign]
 
 
 def leaves_folders() -> None:
