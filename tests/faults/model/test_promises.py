@@ -13,6 +13,7 @@ from penstock import Batch, Input
 from penstock.build import pipeline_of
 from penstock.plugins import Plugins
 from penstock.runs import Run
+from penstock_shape.dedupe import Dedupe
 
 ALL = [(n,) for n in range(1, 31)]
 PLUGINS = Plugins(discover=False)
@@ -56,9 +57,11 @@ class Live(Queue):
         pass
 
 
-def lives(kind: type[Queue], delivery: str, step: int | None, folder: Path) -> tuple[Any, int, int]:
+def lives(
+    kind: type[Queue], delivery: str, step: int | None, folder: Path, *, within: int | None = None
+) -> tuple[Any, int, int]:
     """Die at a step, if there is one, and go on: what was written, what had been read when it died,
-    and how many steps there were."""
+    and how many steps there were. With `within`, messages are compared with so many before."""
     disk, store, messages = Disk(), MortalStore(folder), list(ALL)
     fate = Fate(step)
     read = len(ALL)
@@ -66,7 +69,8 @@ def lives(kind: type[Queue], delivery: str, step: int | None, folder: Path) -> t
     def life(fate: Fate) -> Run:
         store.fate = fate
         output = KINDS[delivery](disk, "out", fate)
-        pipeline = pipeline_of([[kind(messages, fate), output]], PLUGINS)
+        inbox = [] if within is None else [Dedupe(within=within)]
+        pipeline = pipeline_of([[kind(messages, fate), *inbox, output]], PLUGINS)
         pipeline.spec.epoch = {"records": EPOCH}
         run = pipeline.start(store=store)
         run.execute()
@@ -107,6 +111,21 @@ def test_of_a_broker_nothing_is_lost_and_what_was_not_confirmed_may_come_again(
         assert len(written) - len(ALL) <= EPOCH
         repeated += len(written) - len(ALL)
     assert (repeated == 0) == (delivery == "keyed")  # the others do repeat: it is no mere caution
+
+
+@pytest.mark.parametrize("delivery", ["rewindable", "transactional"])
+def test_a_message_that_is_delivered_again_is_dropped_by_its_id(
+    delivery: str, tmp_path: Path
+) -> None:
+    """What `dedupe` has seen is in the checkpoint, and so in the transaction of the output."""
+    _, _, steps = lives(Queue, delivery, None, tmp_path, within=EPOCH)
+    short = 0
+    for step in range(1, steps + 1):
+        written, _, _ = lives(Queue, delivery, step, tmp_path, within=EPOCH)
+        assert written == ALL
+        written, _, _ = lives(Queue, delivery, step, tmp_path, within=1)
+        short += len(written) - len(ALL)
+    assert short > 0  # it has to remember as many as can come again
 
 
 @pytest.mark.holds("ephemeral", "transactional")

@@ -26,6 +26,10 @@ class Promise:
 _ONCE = "every record is there once"
 _REPEATS = "no record is lost; those of one epoch may be there again"
 _AGAIN = "no record is lost; those that were not confirmed may be there again"
+_CONFIRMED = (
+    "messages are confirmed after the commit; `dedupe` by their id, before the output, "
+    "makes it once"
+)
 _LOST = "records that were read and not yet written are lost"
 _ANEW = "the run starts over; what it had read is lost, and is no longer where it was written"
 _SAME = "the last state of every key is there"
@@ -44,11 +48,9 @@ PROMISES: dict[tuple[str, str], Promise] = {
         _SAME, _SAME, _SAME, "the same record has the same key whenever it is read"
     ),
     ("replayable", "append"): Promise(_REPEATS, _REPEATS, _REPEATS, "nothing"),
-    ("redelivering", "transactional"): Promise(
-        _AGAIN, _AGAIN, _AGAIN, "messages are confirmed after the commit"
-    ),
+    ("redelivering", "transactional"): Promise(_AGAIN, _AGAIN, _AGAIN, _CONFIRMED),
     ("redelivering", "rewindable"): Promise(
-        _AGAIN, _AGAIN, "no reply that could be lost", "messages are confirmed after the commit"
+        _AGAIN, _AGAIN, "no reply that could be lost", _CONFIRMED
     ),
     ("redelivering", "keyed"): Promise(
         _SAME, _SAME, _SAME, "the same message has the same key whenever it is delivered"
