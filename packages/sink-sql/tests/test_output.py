@@ -182,6 +182,49 @@ def test_of_records_with_one_key_the_last_counts(place):
     assert place.rows() == [(1, 1499)]
 
 
+def test_an_older_version_changes_nothing(place):
+    options = {"mode": "upsert", "key": ["id"], "version": "at"}
+    load(place, [{"id": 1, "at": 5, "n": 1}, {"id": 2, "at": 5, "n": 2}], **options)
+    late = [{"id": 1, "at": 4, "n": 10}, {"id": 2, "at": 6, "n": 20}, {"id": 3, "at": 0, "n": 30}]
+    assert load(place, late, **options).balance.holds
+    assert place.rows() == [(1, 5, 1), (2, 6, 20), (3, 0, 30)]
+    load(place, [{"id": 2, "at": 6, "n": 21}], **options)  # the same version: the last one counts
+    assert place.rows() == [(1, 5, 1), (2, 6, 21), (3, 0, 30)]
+
+
+def test_a_row_without_a_version_is_older_than_any(place):
+    place.do("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES (1, 1)")
+    load(place, [{"id": 1, "n": 2, "at": 1}], mode="upsert", key=["id"], version="at")
+    assert place.rows() == [(1, 2, 1)]
+
+
+def test_of_records_with_one_key_the_newest_counts(place):
+    records = [{"id": 1, "at": at, "n": n} for n, at in enumerate([3, 1, 7, 7, 2])]
+    records += [{"id": 2, "at": 1, "n": 5}]
+    load(place, records, mode="upsert", key=["id"], version="at")
+    assert place.rows() == [(1, 7, 3), (2, 1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"id": 2, "n": 1}, "'at', which is the version, is empty"),
+        ({"id": 2, "n": 1, "at": None}, "'at', which is the version, is empty"),
+    ],
+)
+def test_a_record_without_its_version_is_set_aside(place, record, reason):
+    batch = Batch([{"id": 1, "n": 1, "at": 1}, record])
+    options = {"mode": "upsert", "key": ["id"], "version": "at"}
+    assert written(place, batch, **options) == [(record, reason)]
+
+
+def test_a_batch_without_the_version_is_set_aside(place):
+    place.do("CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER)")
+    options = {"mode": "upsert", "key": ["id"], "version": "at"}
+    [(_, reason)] = written(place, Batch([{"id": 1}]), **options)
+    assert reason == "has no 'at', which is the version"
+
+
 def test_upsert_of_nothing_but_keys(place):
     for _ in range(2):
         load(place, [{"a": 1, "b": 1}, {"a": 1, "b": 2}], mode="upsert", key=["a", "b"])
@@ -445,6 +488,8 @@ def test_failures_are_of_the_record_and_keep_its_ordinal(place):
         ({"url": "shop.db"}, "url: must begin with sqlite://, postgresql://"),
         ({"table": " "}, "table: must not be empty"),
         ({"mode": "upsert"}, "mode 'upsert' needs the key"),
+        ({"version": "at"}, "version is for mode 'upsert'"),
+        ({"mode": "upsert", "key": ["a"], "version": "a"}, "version is 'a', which is of the key"),
         ({"key": ["a", "a"]}, "key names 'a' twice"),
         ({"columns": {"a": "number"}}, "columns.a: must be 'integer', 'float'"),
         ({"evolution": "grow"}, "evolution: must be 'evolve', 'freeze' or 'quarantine'"),

@@ -60,6 +60,12 @@ class SqlOutput(TransactionalOutput):
     key: list[str] = option(
         default=[], help="Columns that tell rows apart; the primary key of a new table."
     )
+    version: str = option(
+        default="",
+        help="Upsert: the column that tells which of two rows with one key is newer; an older one "
+        "changes nothing.",
+        example="updated_at",
+    )
     columns: dict[str, Kind] = option(
         default={}, help="Kinds of columns of a new table, where they should not be inferred."
     )
@@ -83,6 +89,10 @@ class SqlOutput(TransactionalOutput):
         for name in self.key:
             if self.key.count(name) > 1:
                 raise ValueError(f"key names {name!r} twice")
+        if self.version and self.mode != "upsert":
+            raise ValueError("version is for mode 'upsert'")
+        if self.version in self.key:
+            raise ValueError(f"version is {self.version!r}, which is of the key")
 
     @property
     def replaces(self) -> bool:  # type: ignore[override]
@@ -120,7 +130,7 @@ class SqlOutput(TransactionalOutput):
         owner = f"{context.pipeline}/{context.name}"
         self._lineage = Lineage(self.schema, self._staged.name, owner) if self.lineage else None
         upsert_key = self.key if self.mode == "upsert" else ()
-        self._writer = Writer(self._session, self._staged.quoted, upsert_key)
+        self._writer = Writer(self._session, self._staged.quoted, upsert_key, self.version)
         self._columns: dict[str, Column] = {}
         self._last_columns: tuple[str, ...] = ()
         self._taken: frozenset[type] = frozenset()
@@ -288,7 +298,7 @@ class SqlOutput(TransactionalOutput):
             if part.rows:
                 self._fit_and_convert(part)
             if part.rows and self.mode == "upsert":
-                self._last_of_each_key(part)
+                part.keep_one_of_each(self.key, self.version)
             if part.rows:
                 columns, rows = part.columns, part.rows
                 if self._lineage is not None:
@@ -408,31 +418,6 @@ class SqlOutput(TransactionalOutput):
         if changed:
             part.rows = list(zip(*values))
         part.refuse(wrong)
-
-    def _last_of_each_key(self, part: Part) -> None:
-        """Of rows with the same key the last one counts, as if they came one after the other."""
-        missing = [name for name in self.key if name not in part.columns]
-        at = [part.columns.index(name) for name in self.key if name in part.columns]
-        if missing:
-            part.refuse(
-                dict.fromkeys(range(len(part.rows)), f"has no {missing[0]!r}, which is of the key")
-            )
-            return
-        keys = [tuple(row[index] for index in at) for row in part.rows]
-        part.refuse(
-            {
-                row: f"{self.key[key.index(None)]!r}, which is of the key, is empty"
-                for row, key in enumerate(keys)
-                if None in key
-            }
-        )
-        keys = [key for key in keys if None not in key]
-        last = {key: row for row, key in enumerate(keys)}
-        if len(last) < len(keys):
-            kept = sorted(last.values())
-            part.rows = [part.rows[row] for row in kept]
-            part.at = [part.at[row] for row in kept]
-            part.given = None if part.given is None else [part.given[row] for row in kept]
 
 
 def _staged_name(table: str, context: Context) -> str:

@@ -79,6 +79,33 @@ class Part:
         self.columns = tuple(compress(self.columns, keep))
         self.rows = [tuple(compress(row, keep)) for row in self.rows]
 
+    def keep_one_of_each(self, key: Sequence[str], version: str = "") -> None:
+        """Of rows with the same key keep the last one, as if they were written one after the other;
+        with a version, the newest. Records without them are set aside."""
+        meant = dict.fromkeys(key, "of the key") | ({version: "the version"} if version else {})
+        missing = next((name for name in meant if name not in self.columns), None)
+        if missing is not None:
+            reason = f"has no {missing!r}, which is {meant[missing]}"
+            self.refuse(dict.fromkeys(range(len(self.rows)), reason))
+            return
+        names, at = list(meant), [self.columns.index(name) for name in meant]
+        found = [tuple(row[index] for index in at) for row in self.rows]
+        empty = {
+            row: names[values.index(None)] for row, values in enumerate(found) if None in values
+        }
+        self.refuse(
+            {row: f"{name!r}, which is {meant[name]}, is empty" for row, name in empty.items()}
+        )
+        found = [values for values in found if None not in values]
+        chosen = _newest(found) if version else {values: row for row, values in enumerate(found)}
+        if len(chosen) < len(found):
+            self._keep(sorted(chosen.values()))
+
+    def _keep(self, rows: Sequence[int]) -> None:
+        self.rows = [self.rows[row] for row in rows]
+        self.at = [self.at[row] for row in rows]
+        self.given = None if self.given is None else [self.given[row] for row in rows]
+
     def refuse(self, reasons: Mapping[int, BaseException | str]) -> None:
         """Set aside the records behind these rows."""
         if not reasons:
@@ -94,6 +121,17 @@ class Part:
     def _set_aside(self, index: int, reason: BaseException | str) -> None:
         error = RecordError(reason) if isinstance(reason, str) else reason
         self.failures.append(Failure(self.batch.records[index], self.batch.ordinals[index], error))
+
+
+def _newest(found: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
+    """The row with the highest last value for each of the values before it; of equal ones, the
+    last."""
+    chosen: dict[tuple[Any, ...], int] = {}
+    for row, (*key, version) in enumerate(found):
+        before = chosen.setdefault(tuple(key), row)
+        if version >= found[before][-1]:
+            chosen[tuple(key)] = row
+    return chosen
 
 
 def _values(columns: tuple[str, ...], records: Sequence[Any]) -> list[tuple[Any, ...]]:

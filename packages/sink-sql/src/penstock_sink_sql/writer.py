@@ -26,13 +26,17 @@ Row = Sequence[Any]
 
 
 class Writer:
-    """Writes rows of one table; with a key, rows that are there are changed."""
+    """Writes rows of one table; with a key, rows that are there are changed, unless their `version`
+    is a later one."""
 
-    def __init__(self, session: Session, table: str, key: Sequence[str] = ()) -> None:
+    def __init__(
+        self, session: Session, table: str, key: Sequence[str] = (), version: str = ""
+    ) -> None:
         self.session = session
         self.database = session.database
         self.table = table
         self.key = [self.database.quoted(name) for name in key]
+        self.version = version and self.database.quoted(version)
         driver = self.database.dialect.driver
         self.copies = driver == "psycopg" and not key
         self._texts: dict[tuple[tuple[str, ...], int], str] = {}
@@ -106,7 +110,13 @@ class Writer:
         if text is None:
             quoted = [self.database.quoted(name) for name in columns]
             text = statements.insert(
-                self.database.name, self.table, quoted, self.database.marker, rows, self.key
+                self.database.name,
+                self.table,
+                quoted,
+                self.database.marker,
+                rows,
+                self.key,
+                self.version,
             )
             self._texts[columns, rows] = text
         return text
