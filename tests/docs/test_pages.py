@@ -33,10 +33,23 @@ def fenced(language: str, *lines: str) -> str:
 
 
 def test_a_file_is_written_and_used_by_the_commands_after_it(tmp_path):
-    text = fenced("csv", "# data/a.csv", "id", "1") + fenced(
-        "console", "$ cat data/a.csv", "id", "1"
-    )
+    text = "`data/a.csv`:\n\n" + fenced("csv", "id", "1")
+    text += fenced("console", "$ cat data/a.csv", "id", "1")
     assert problems(tmp_path, text) == []
+
+
+def test_a_name_in_the_first_line_of_a_language_without_comments_is_a_problem(tmp_path):
+    [problem] = problems(tmp_path, fenced("csv", "# data/a.csv", "id", "1"))
+    assert problem == (
+        "page.md:1: who copies the block gets this line with it; "
+        "write '`data/a.csv`:' before the block"
+    )
+    assert not (tmp_path / "folder" / "data").exists()
+
+
+def test_a_name_belongs_to_the_block_right_after_it():
+    text = "`a.csv`:\n\n" + fenced("csv", "id") + fenced("csv", "name") + "Words.\n" + fenced("csv")
+    assert [block.file_name for block in blocks(text)] == ["a.csv", None, None]
 
 
 def test_a_file_of_a_language_with_comments_keeps_its_first_line(tmp_path):

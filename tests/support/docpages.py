@@ -24,6 +24,7 @@ REPO = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*$")
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.\w+)$")
+NAME_BEFORE = re.compile(r"^`(?P<name>[\w./-]+\.\w+)`:$")
 WITHOUT_COMMENTS = {"csv", "json", "jsonl", "text", "tsv"}
 
 INSTALLS_ITSELF = re.compile(r"^\$ pip install (--editable |-e )?\.", re.MULTILINE)
@@ -40,6 +41,8 @@ class Block:
     lines: tuple[str, ...]
     line: int
     run: bool = True
+    name_before: str | None = None
+    """The file that the line before the block names, "`orders.csv`:"."""
 
     @property
     def text(self) -> str:
@@ -47,16 +50,19 @@ class Block:
 
     @property
     def file_name(self) -> str | None:
-        """The file that the block is the content of, from its first line, `# pipeline.yaml`."""
+        """The file that the block is the content of: the line before says so, or the first one, as
+        `# pipeline.yaml`, where that is a comment. Whoever copies the block gets what works."""
+        if self.name_before or self.language in WITHOUT_COMMENTS:
+            return self.name_before
         match = FILE_NAME.match(self.lines[0]) if self.lines else None
         return match["name"] if match and self.language != "console" else None
 
     @property
-    def content(self) -> str:
-        """What is in that file; the first line stays where it is a comment in that language."""
-        if self.language in WITHOUT_COMMENTS:
-            return "".join(f"{line}\n" for line in self.lines[1:])
-        return self.text
+    def misnamed(self) -> str | None:
+        """The name of a file in a first line that would be a part of the file."""
+        in_file = self.language in WITHOUT_COMMENTS and self.lines
+        match = FILE_NAME.match(self.lines[0]) if in_file else None
+        return match["name"] if match else None
 
 
 @dataclass
@@ -72,7 +78,7 @@ def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page."""
     found: list[Block] = []
     lines = text.splitlines()
-    index, run = 0, True
+    index, run, before = 0, True, ""
     while index < len(lines):
         fence = FENCE.match(lines[index])
         if fence:
@@ -82,10 +88,11 @@ def blocks(text: str) -> list[Block]:
                 index += 1
             indent = len(fence["indent"])
             body = tuple(line[indent:] for line in lines[start:index])
-            found.append(Block(fence["language"], body, start, run))
-            run = True
-        elif lines[index].strip():
-            run = not NOT_RUN.match(lines[index].strip())
+            name = NAME_BEFORE.match(before)
+            found.append(Block(fence["language"], body, start, run, name and name["name"]))
+            run, before = True, ""
+        elif before := lines[index].strip() or before:
+            run = not NOT_RUN.match(before)
         index += 1
     return found
 
@@ -202,10 +209,16 @@ class Page:
     def _run(self, block: Block, following: Block | None) -> Iterator[tuple[int, str]]:
         if not block.run:
             return
-        if block.file_name:
+        if block.misnamed:
+            yield (
+                block.line,
+                f"who copies the block gets this line with it; write '`{block.misnamed}`:' "
+                "before the block",
+            )
+        elif block.file_name:
             target = self.folder / block.file_name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.content, encoding="utf-8")
+            target.write_text(block.text, encoding="utf-8")
         elif block.language == "console":
             yield from self._run_console(block)
         elif block.language == "python":
