@@ -29,6 +29,8 @@ from repository import CORE, PACKAGES, REPO, Package
 RESULTS = REPO / "docs" / "generated" / "compatibility.json"
 TOOLS = ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100"]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PATIENCE = 1800.0
+"""Seconds that the tests of one package may take."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         wheels = build(Path(folder, "wheels"))
-        for package in chosen:
-            for which, version in plan(here, options.which):
+        for which, version in plan(here, options.which):
+            for package in chosen:
                 trial = Trial(package, which, version, here[version], Path(folder))
                 if not trial.run(wheels):
                     failed.append(f"{package.folder} with the {which} versions on {version}")
@@ -54,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plan(here: Mapping[str, str], which: str | None) -> Iterator[tuple[str, str]]:
-    """What to try: which versions, on which Python."""
-    oldest = next(iter(here))
+    """What to try: which versions, on which Python. What tells most comes first."""
+    oldest, *_, newest = [*here, *here]
     if which in (None, "lowest"):
         yield "lowest", oldest
     if which in (None, "newest"):
-        yield from (("newest", version) for version in here)
+        yield from (("newest", version) for version in dict.fromkeys([newest, *here]))
 
 
 def interpreters() -> dict[str, str]:
@@ -140,6 +142,9 @@ class Trial:
         except subprocess.CalledProcessError as error:
             print(f"{name}: cannot be installed:\n{error.stderr}", flush=True)
             return False
+        except subprocess.TimeoutExpired as error:
+            print(f"{name}: its tests need more than {error.timeout:g} seconds", flush=True)
+            return False
         print(f"{name}: {done.stdout.strip().splitlines()[-1]}", flush=True)
         if done.returncode not in (0, 5):
             print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
@@ -190,6 +195,7 @@ class Trial:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PATIENCE,
         )
 
     def installed(self) -> dict[str, str]:

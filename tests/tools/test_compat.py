@@ -24,10 +24,11 @@ def test_the_lowest_are_tried_on_the_oldest_python_and_the_newest_on_each():
     here = {"3.10": "a", "3.12": "b"}
     assert [*compat.plan(here, None)] == [
         ("lowest", "3.10"),
-        ("newest", "3.10"),
         ("newest", "3.12"),
+        ("newest", "3.10"),
     ]
     assert [*compat.plan(here, "lowest")] == [("lowest", "3.10")]
+    assert [*compat.plan({"3.11": "a"}, "newest")] == [("newest", "3.11")]
 
 
 def test_what_a_package_needs_of_ours_comes_with_it():
