@@ -32,7 +32,14 @@ NEEDED = ["penstock", "penstock-input-csv", "penstock-sink-json"]
 
 
 def make_wheel(
-    folder: Path, name: str, version: str, needs: Any = (), module: str = "", license: str = ""
+    folder: Path,
+    name: str,
+    version: str,
+    needs: Any = (),
+    module: str = "",
+    license: str = "",
+    summary: str = "",
+    entry: str = "",
 ) -> Path:
     """A wheel with one module; whoever resolves reads only what it says of itself."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,12 +47,15 @@ def make_wheel(
     info = f"{stem}-{version}.dist-info"
     about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
     about += f"License-Expression: {license}\n" if license else ""
+    about += f"Summary: {summary}\n" if summary else ""
     about += "".join(f"Requires-Dist: {need}\n" for need in needs)
     files = {
         f"{stem}.py": module,
         f"{info}/METADATA": about,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
+    if entry:
+        files[f"{info}/entry_points.txt"] = f"[penstock.plugins.v1]\n{entry}\n"
     record = ""
     for path, text in files.items():
         digest = urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()
@@ -77,8 +87,8 @@ class Place:
         for one in closure(NEEDED).values():
             make_wheel(self.wheels, one.name, one.version, one.needs)
 
-    def make_wheel(self, name: str, version: str, needs: Any = ()) -> Path:
-        return make_wheel(self.wheels, name, version, needs)
+    def make_wheel(self, name: str, version: str, needs: Any = (), **more: str) -> Path:
+        return make_wheel(self.wheels, name, version, needs, **more)
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -125,9 +135,9 @@ def index(tmp_path_factory) -> Iterator[tuple[str, Callable[..., Path]]]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
 
-    def publish(name: str, version: str, needs: Any = (), module: str = "") -> Path:
+    def publish(name: str, version: str, needs: Any = (), **more: str) -> Path:
         folder = root / "simple" / name
-        wheel = make_wheel(folder, name, version, needs, module)
+        wheel = make_wheel(folder, name, version, needs, **more)
         links = "".join(f'<a href="{one.name}">{one.name}</a>\n' for one in folder.glob("*.whl"))
         (folder / "index.html").write_text(f"<!DOCTYPE html>\n{links}")
         return wheel

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from hashlib import sha256
+from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
 
 from penstock_deploy.installed import closure
 
+ABOUT_FILES = metadata.metadata("penstock-files")["Summary"]
 NEEDED = ["penstock", "penstock-input-csv", "penstock-sink-json"]
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -87,6 +90,34 @@ def test_a_strangers_distribution_of_the_same_name_is_not_locked(place, index):
         assert "99.0" not in text
         assert f"http://{address}" in text, "what only the index has is locked from there"
         assert "hunter2" not in text + (place / "pylock.cdx.json").read_text()
+
+
+@pytest.mark.parametrize("resolver", ["uv", "pip"])
+def test_another_project_that_has_the_name_on_an_index_is_refused(place, index, resolver):
+    """Also of the version that is installed here, when no folder of ours has the file."""
+    address, publish = index
+    here = closure(NEEDED)
+    for name, one in here.items():
+        if name != "penstock-files":
+            needs = [need for need in one.needs if need != "penstock"]
+            publish(name, one.version, needs, summary=metadata.metadata(name)["Summary"])
+    theirs = publish("penstock-files", here["penstock-files"].version, summary="Files, filed")
+    shutil.rmtree(place.wheels)
+    url = f"http://{address}"
+    lock = ["lock", "pipeline.yaml", "--resolver", resolver]
+    environ = {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url, "UV_NO_CACHE": "1"}
+    done = place.penstock(*lock, **environ)
+    assert (done.code, done.err) == (
+        4,
+        f"penstock-files {here['penstock-files'].version}: is not from the project of the "
+        f"{here['penstock-files'].version} that is installed here ('Files, filed'); "
+        "name the folder that has yours with --find-links, or an index that does\n",
+    )
+    assert not (place / "pylock.toml").exists()
+    theirs.unlink()
+    publish("penstock-files", here["penstock-files"].version, summary=ABOUT_FILES)
+    done = place.penstock(*lock, **environ)
+    assert done.code == 0, done.err
 
 
 def test_upgrade_takes_the_newest_instead_of_what_is_installed(place):
@@ -194,10 +225,12 @@ def test_without_a_resolver_it_says_what_to_install(monkeypatch):
     from penstock_deploy import resolving
 
     monkeypatch.setattr(resolving, "uv", lambda: None)
-    assert resolving._resolver() == "pip"
+    assert resolving.resolver_here() == "pip"
     monkeypatch.setattr(resolving, "has_pip", lambda: False)
+    with pytest.raises(resolving.PluginError) as raised:
+        resolving.resolver_here()
+    assert str(raised.value) == "neither uv nor pip 25.1 is here to resolve; pip install uv"
     for name, sentence in [
-        ("", "neither uv nor pip 25.1 is here to resolve; pip install uv"),
         ("uv", "there is no uv here; pip install uv"),
         ("pip", "there is no pip in this environment; use uv"),
     ]:

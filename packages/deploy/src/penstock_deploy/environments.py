@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Environment", "command_for", "here"]
+__all__ = ["Environment", "brought", "command_for", "here", "places"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,18 @@ def command_for(
     environment: Environment, names: Sequence[str], links: Sequence[str], no_index: bool
 ) -> list[str]:
     """The command that installs these; PluginError when nothing here can, or may."""
-    return _COMMANDS[environment.kind](environment, names, _places(links, no_index))
+    return _COMMANDS[environment.kind](environment, names, places(links, no_index))
 
 
-def _places(links: Sequence[str], no_index: bool) -> list[str]:
-    places = [word for link in links for word in ("--find-links", link)]
-    return [*places, "--no-index"] if no_index else places
+def brought(environment: Environment, names: Sequence[str]) -> list[str]:
+    """What that command asks for by name: these, and with a tool of uv all that it had."""
+    return [*(_received(environment) if environment.kind == "uv tool" else ()), *names]
+
+
+def places(links: Sequence[str], no_index: bool) -> list[str]:
+    """Where to look, as pip and uv are told."""
+    words = [word for link in links for word in ("--find-links", link)]
+    return [*words, "--no-index"] if no_index else words
 
 
 def _pip(environment: Environment, names: Sequence[str], places: list[str]) -> list[str]:

@@ -15,8 +15,9 @@ from penstock.cli.showing import print_json
 from penstock.errors import PluginError, UsageError
 from penstock.known import distributions_of
 
-from .commands import Command, find_links
-from .environments import command_for, here
+from .commands import Command, find_links, has_pip
+from .environments import brought, command_for, here, places
+from .identity import refuse_what_is_no_plugin
 
 __all__ = ["command", "distribution_for"]
 
@@ -51,6 +52,8 @@ def run(options: Any) -> int:
         print(f"{environment}: {join(command)}")
     if options.dry_run:
         return 0
+    tool = "pip" if has_pip() else "uv"
+    refuse_what_is_no_plugin(brought(environment, names), places(links, options.no_index), tool)
     sys.stdout.flush()
     # Standard output is kept for what this command reports.
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)

@@ -19,9 +19,10 @@ from penstock.locking import find_lock, read_lock
 from penstock.requirements import Requirements, requirements_of
 
 from .commands import Command, find_links
+from .identity import refuse_other_projects
 from .installed import closure
 from .pylock import pylock
-from .resolving import RESOLVERS, Wanted, resolve
+from .resolving import RESOLVERS, Wanted, resolve, resolver_here
 from .sbom import sbom
 
 __all__ = ["command"]
@@ -78,17 +79,18 @@ def run(options: Any) -> int:
     requirements = _requirements(options, needed)
     installed = closure(requirements)
     held = [f"{one.name}=={one.version}" for one in installed.values()]
-    packages = resolve(
-        Wanted(
-            requirements,
-            () if options.upgrade else held,
-            [Path(one).resolve() for one in options.find_links],
-            options.no_index,
-            options.for_python,
-            options.for_platform,
-        ),
-        options.resolver,
+    wanted = Wanted(
+        requirements,
+        () if options.upgrade else held,
+        [Path(one).resolve() for one in options.find_links],
+        options.no_index,
+        options.for_python,
+        options.for_platform,
     )
+    resolver = options.resolver or resolver_here()
+    packages = resolve(wanted, resolver)
+    names = [one.name for one in needed.distributions]
+    refuse_other_projects(packages, names, wanted.places, resolver)
     text = pylock(
         packages,
         lock.parent.resolve(),

@@ -26,7 +26,7 @@ from penstock.locking import read_lock
 
 from .commands import call, has_pip, uv
 
-__all__ = ["Artifact", "Package", "Wanted", "resolve"]
+__all__ = ["Artifact", "Package", "Wanted", "resolve", "resolver_here"]
 
 RESOLVERS = ("uv", "pip")
 
@@ -67,19 +67,21 @@ class Wanted:
     python: str = ""
     platform: str = ""
 
+    @property
+    def places(self) -> list[str]:
+        """Where to look, as uv and pip are told."""
+        places = [word for folder in self.find_links for word in ("--find-links", str(folder))]
+        return [*places, "--no-index"] if self.no_index else places
 
-def resolve(wanted: Wanted, resolver: str = "") -> list[Package]:
-    """The packages to install, by name; `resolver` is "uv", "pip" or "" for what is here."""
-    resolver = resolver or _resolver()
+
+def resolve(wanted: Wanted, resolver: str) -> list[Package]:
+    """The packages to install, by name; `resolver` is "uv" or "pip"."""
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "pylock.toml")
         requirements = _written(Path(folder, "requirements.in"), wanted.requirements)
         constraints = _written(Path(folder, "constraints.txt"), list(_constraints(wanted)))
         command = [*_command(resolver, wanted), "--constraint", constraints]
-        for links in wanted.find_links:
-            command += ["--find-links", str(links)]
-        if wanted.no_index:
-            command.append("--no-index")
+        command += wanted.places
         source = [requirements] if resolver == "uv" else ["--requirement", requirements]
         output = "--output-file" if resolver == "uv" else "--output"
         call([*command, output, str(lock), *source], _refused(resolver))
@@ -121,7 +123,8 @@ def _ours(wanted: Wanted) -> dict[str, dict[Version, Path]]:
     return found
 
 
-def _resolver() -> str:
+def resolver_here() -> str:
+    """The resolver to take where nobody has chosen one."""
     if uv():
         return "uv"
     if has_pip():
