@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from generated import FILES, PARTS
+from generated.packages import missing
 
 REPO = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -34,6 +35,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write what follows from the code into the docs.")
     parser.add_argument("--check", action="store_true", help="change nothing, only compare")
     check = parser.parse_args().check
+    if absent := missing():
+        raise SystemExit(
+            f"docs/generate.py: {', '.join(absent)}: not installed, and the pages are written from "
+            f"what is; pip install --editable {' --editable '.join(absent.values())}"
+        )
     old = {path: text for path, text in current() if not path.exists() or text_of(path) != text}
     for path, text in old.items():
         print(f"{path.relative_to(REPO)}: {'is out of date' if check else 'written'}")

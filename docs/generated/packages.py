@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from penstock.hookspecs import PROVIDERS
@@ -45,6 +46,18 @@ def ours(kind: str) -> list[Provided]:
 def first_party() -> set[str]:
     """The distributions of this repository."""
     return {project(path)["name"] for path in REPO.glob("packages/*/pyproject.toml")}
+
+
+def missing() -> dict[str, str]:
+    """The packages of this repository that are not installed here, or of which something that they
+    provide cannot be loaded: the folder of each, by name."""
+    found = {}
+    broken = {plugin.name for plugin in Plugins().distributions() if plugin.state != "loaded"}
+    for path in sorted(REPO.glob("packages/*/pyproject.toml")):
+        name = project(path)["name"]
+        if name in broken or not list(metadata.Distribution.discover(name=name)):
+            found[name] = f"packages/{path.parent.name}"
+    return found
 
 
 PARTS = {"packages": packages}

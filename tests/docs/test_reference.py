@@ -6,12 +6,13 @@ import argparse
 import inspect
 import json
 import re
+import sys
 
 import generate
 import pytest
 from generated import certified
 from generated.messages import messages as found_in
-from generated.packages import ours
+from generated.packages import missing, ours
 from repository import CORE, REPO
 
 import penstock
@@ -60,6 +61,30 @@ def test_a_part_that_changes_is_written_again():
 def test_a_part_that_nobody_writes_is_refused():
     with pytest.raises(SystemExit, match="there is no part 'weather'; there are inputs"):
         generate.renewed("<!-- generated: weather -->\n<!-- end -->")
+
+
+def test_without_all_packages_nothing_is_written(monkeypatch):
+    """What is not installed would be missing on the pages."""
+    assert missing() == {}
+    absent = {"penstock-sink-csv": "packages/sink-csv", "penstock-sql": "packages/sql"}
+    monkeypatch.setattr(generate, "missing", lambda: absent)
+    monkeypatch.setattr(sys, "argv", ["generate.py"])
+    with pytest.raises(SystemExit) as raised:
+        generate.main()
+    assert str(raised.value) == (
+        "docs/generate.py: penstock-sink-csv, penstock-sql: not installed, and the pages are written "
+        "from what is; pip install --editable packages/sink-csv --editable packages/sql"
+    )
+
+
+def test_a_package_that_is_not_installed_or_broken_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr("generated.packages.REPO", tmp_path)
+    for folder, name in [("nowhere", "penstock-nowhere"), ("sink-csv", "penstock-sink-csv")]:
+        (tmp_path / "packages" / folder).mkdir(parents=True)
+        (tmp_path / "packages" / folder / "pyproject.toml").write_text(f'name = "{name}"\n')
+    assert missing() == {"penstock-nowhere": "packages/nowhere"}
+    monkeypatch.setenv("PENSTOCK_DISABLE", "penstock-sink-csv")
+    assert [*missing()] == ["penstock-nowhere", "penstock-sink-csv"]
 
 
 def page(name: str) -> str:
