@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["FEW", "MANY", "ROOM", "grows", "peak", "rate"]
 
@@ -17,13 +18,29 @@ ROOM = 500_000
 
 def peak(work: Callable[[], object]) -> int:
     """The most bytes that were in use while it worked, above those at its beginning."""
+    with _eager_collector():
+        tracemalloc.start()
+        try:
+            work()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+@contextmanager
+def _eager_collector() -> Iterator[None]:
+    """Nothing waits long for the collector of cycles, as failures with their tracebacks are: what
+    waits is not kept, and how long it does differs with the version of Python."""
+    usual = gc.get_threshold()
     gc.collect()
-    tracemalloc.start()
+    gc.freeze()  # what is here already needs not be looked at each time
+    gc.set_threshold(500, 2, 2)
+    gc.collect()
     try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
+        yield
     finally:
-        tracemalloc.stop()
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def grows(few: Callable[[], object], many: Callable[[], object]) -> tuple[int, int]:
