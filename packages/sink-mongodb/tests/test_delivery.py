@@ -12,6 +12,7 @@ import penstock
 from penstock import (
     Batch,
     Checkpoint,
+    ConnectError,
     FencedError,
     MemoryStore,
     Retraction,
@@ -130,6 +131,22 @@ def test_of_two_runs_that_begin_at_the_same_epoch_one_wins(replica_set, first):
         with pytest.raises(FencedError):
             two.commit(replace(checkpoint(epoch), run_id="other"))
     assert there(replica_set) == [1]
+
+
+def test_collections_that_another_run_makes_at_the_same_moment_are_there(replica_set):
+    replica_set.server.fail("create", times=2, errorCode=48, doneFirst=True)
+    with opened(replica_set) as output:
+        output._make("c")  # made before it was asked for
+        write(output, 1)
+        commit(output, 1)
+    assert there(replica_set) == [1]
+
+
+def test_a_collection_that_cannot_be_made_ends_the_run(replica_set):
+    replica_set.server.fail("create", errorCode=13)
+    with pytest.raises(ConnectError, match="is not allowed: a fault was asked for"):
+        with opened(replica_set):
+            """Not reached."""
 
 
 # ---- transactions that are lost ----------------------------------------------------------------

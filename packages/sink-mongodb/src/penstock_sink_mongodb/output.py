@@ -217,13 +217,25 @@ class MongoOutput(TransactionalOutput):
                 self._transactions.take_over(self.context.pipeline)
             if self.replaces and mark is None:
                 self._base.drop_collection(self._target.name)
-                self._base.create_collection(self._target.name)
+                self._make(self._target.name)
             for name in self._made_before():
-                self._base.create_collection(name)
+                self._make(name)
             if self.replaces and not self._is_staged():
                 self._gone = True  # it has been put into place, or somebody has dropped it
                 return
             ensure(self._target, self.fields, self.indexes, self._where)
+
+    def _make(self, name: str) -> None:
+        """Make a collection, or find that another run has made it meanwhile."""
+        from pymongo.errors import CollectionInvalid, OperationFailure
+
+        try:
+            self._base.create_collection(name)
+        except CollectionInvalid:  # seen by the client
+            pass
+        except OperationFailure as error:
+            if error.code != _EXISTS:
+                raise
 
     def _made_before(self) -> list[str]:
         """Collections to make by hand: not every server makes one in a transaction."""
@@ -369,4 +381,5 @@ def _is(document: Document, *names: str) -> Document:
     return made
 
 
+_EXISTS = 48  # NamespaceExists
 _SAFE = frozenset({str, int, float, bool})
