@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,6 @@ from penstock.stores.sqlite import SqliteStore
 from penstock.supervise import supervise
 from penstock_celery.chunks import do_chunk
 from penstock_celery.ledger import Ledger
-
-collect_ignore = (
-    []
-    if os.environ.get("PENSTOCK_TEST_CELERY") == "1"
-    else ["test_brokers.py", "test_django.py", "test_engine.py", "test_worker.py"]
-)
-"""What needs a real broker. Some of these tests have hung and are not part of `make test` until it
-is known why: PENSTOCK_TEST_CELERY=1 runs them."""
 
 PIPELINE = """
 engine:
@@ -166,11 +158,11 @@ class Shop:
             time.sleep(0.05)
         raise AssertionError(f"not within {seconds:g} s")
 
-    def start_run(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_run(self, *arguments: str) -> Mortal:
         return self.penstock("run", "shop.yaml", *arguments)
 
-    def penstock(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def penstock(self, *arguments: str) -> Mortal:
+        return Mortal(
             [sys.executable, "-m", "penstock", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -178,6 +170,16 @@ class Shop:
             text=True,
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )
+
+
+class Mortal(subprocess.Popen[str]):
+    """A process that dies with the block that it was started for. One that waits for workers which
+    a failing test has left dead would be waited for without an end."""
+
+    def __exit__(self, *why: Any) -> None:
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*why)
 
 
 class Hands:
@@ -210,13 +212,19 @@ class Hands:
 
 
 class Worker:
-    """A worker of Celery in a session of its own."""
+    """A worker of Celery in a session of its own, started again whenever it ends: Celery's leaves
+    when one of its processes dies while it starts."""
 
     def __init__(self, command: list[str], folder: Path) -> None:
         self.command, self.folder = command, folder
-        self.start()
+        self.starts = 0
+        self._lock, self._over = threading.Lock(), False
+        self._start()
+        self._keeper = threading.Thread(target=self._keep)
+        self._keeper.start()
 
-    def start(self) -> None:
+    def _start(self) -> None:
+        self.starts += 1
         with open(self.folder / "worker.log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -227,9 +235,20 @@ class Worker:
                 env={**os.environ, "PYTHONWARNINGS": "ignore"},
             )
 
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
+    def _keep(self) -> None:
+        while True:
+            self.process.wait()
+            self.kill()  # those of its processes that it has left behind
+            with self._lock:
+                if self._over:
+                    return
+                self._start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._over = True
+            self.kill()
+        self._keeper.join()
 
     def children(self) -> list[int]:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -251,19 +270,11 @@ class Worker:
 
     def kill(self) -> None:
         """Kill it with all its processes, as when its machine is switched off."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
 
     def log(self) -> str:
         return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")
-
-
-@pytest.fixture
-def long() -> bool:
-    return os.environ.get("PENSTOCK_FAULTS") == "long"
 
 
 @pytest.fixture
@@ -276,11 +287,11 @@ def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Starts workers, which end with the test."""
     started: list[Worker] = []
 
-    def start(*command: str) -> Worker:
+    def start(*command: str, folder: Path = tmp_path) -> Worker:
         own = ["-m", "penstock", "celery", "shop.yaml", "--concurrency", "2"]
-        started.append(Worker([sys.executable, *(command or own)], tmp_path))
+        started.append(Worker([sys.executable, *(command or own)], folder))
         return started[-1]
 
     yield start
     for one in started:
-        one.kill()
+        one.end()

@@ -9,6 +9,8 @@ import time
 from celery import Celery
 
 app = Celery("plain", broker=os.environ["PLAIN_BROKER"], set_as_current=False)
+if os.environ["PLAIN_BROKER"].startswith("redis"):  # what is then missing is lost, not late
+    app.conf.broker_transport_options = {"visibility_timeout": 15}
 
 
 @app.task(ignore_result=True)

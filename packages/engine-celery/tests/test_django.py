@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 
 pytestmark = [
     pytest.mark.skipif(
         find_spec("penstock_django") is None, reason="needs penstock-django-adapter"
     ),
     pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900 if LONG else 150),
+    pytest.mark.xdist_group("celery"),  # one process has the brokers
 ]
 
 FILES = {
@@ -54,7 +62,7 @@ from .models import Result
 class Double(Pipe):
     def process(self):
         item = super().process()
-        time.sleep(0.01)
+        time.sleep(0.02)
         if item.number == 13:
             raise LookupError("nobody likes thirteen")
         self.add_to_save(Result(number=item.number))
@@ -85,44 +93,67 @@ serve_items(app)
 
 
 class Press:
-    def __init__(self, folder, broker: str, queue: str) -> None:
+    """The folder of a project with forty items."""
+
+    def __init__(self, folder: Path, broker: str = "memory://", queue: str = "press") -> None:
         self.folder = folder
         self.environ = {"PRESS_BROKER": broker, "PRESS_QUEUE": queue}
         self.environ["DJANGO_SETTINGS_MODULE"] = "press_settings"
+
+    def make(self) -> None:
         for name, text in FILES.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text, encoding="utf-8")
         self.python(
             "from django.core.management import call_command",
             "call_command('migrate', verbosity=0, run_syncdb=True)",
             "from press.models import Item",
             "Item.objects.bulk_create(Item(number=n) for n in range(1, 41))",
+            "from penstock_celery.django import ring_again; ring_again()",  # makes the table
         )
 
     def python(self, *lines: str, expect: int = 0) -> str:
         """Run lines in the project; what they print."""
-        program = "\n".join(["import bells", *lines])
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", program],
+            self._command(*lines),
             cwd=self.folder,
             env={**os.environ, **self.environ},
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         assert done.returncode == expect, done.stderr
         return done.stdout
 
+    def _command(self, *lines: str) -> list[str]:
+        return [sys.executable, "-W", "ignore", "-c", "\n".join(["import bells", *lines])]
+
+    @contextmanager
+    def ringing(self) -> Iterator[None]:
+        """Ring again every second, as a periodic task would."""
+        lines = ["import time", "from penstock_celery.django import ring_again"]
+        lines += ["while True: time.sleep(1), ring_again(after=2)"]
+        environ = {**os.environ, **self.environ}
+        command = self._command(*lines)
+        with subprocess.Popen(command, cwd=self.folder, env=environ) as bell:
+            try:
+                yield
+            finally:
+                bell.kill()
+
+    def _asked(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self.folder / "press.db", timeout=60)) as there:
+            return [value for (value,) in there.execute(query)]
+
     def results(self) -> list[int]:
-        lines = ["from press.models import Result"]
-        lines += ["print(*Result.objects.order_by('number').values_list('number', flat=True))"]
-        return [int(word) for word in self.python(*lines).split()]
+        return self._asked("SELECT number FROM press_result ORDER BY number")
+
+    def errors(self) -> list[str]:
+        return self._asked("SELECT error_type FROM penstock_django_pipelineerror")
 
     def states(self) -> set[str]:
-        lines = ["from django.db import connection; c = connection.cursor()"]
-        lines += ["c.execute('SELECT DISTINCT state FROM penstock_celery_items')"]
-        lines += ["print(*[state for (state,) in c.fetchall()])"]
-        return set(self.python(*lines).split())
+        return set(self._asked("SELECT DISTINCT state FROM penstock_celery_items"))
 
 
 RUN = (
@@ -132,14 +163,24 @@ RUN = (
 ALL = "get_session(debug=False).run_in_celery(Item.objects.all(), 'double', celery_chunksize=4)"
 
 
-@pytest.fixture
-def press(tmp_path, rabbitmq_server, request):
-    queue = f"press{abs(hash(request.node.name))}"
-    return Press(tmp_path, rabbitmq_server.url(), queue)
+@pytest.fixture(scope="session")
+def made_press(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "press"
+    folder.mkdir()
+    Press(folder).make()
+    return folder
 
 
 @pytest.fixture
-def start(press, worker, monkeypatch):
+def press(made_press, tmp_path):
+    shutil.copytree(made_press, tmp_path, dirs_exist_ok=True)
+    return Press(tmp_path)
+
+
+@pytest.fixture
+def start(press, worker, rabbitmq_server, request, monkeypatch):
+    press.environ["PRESS_BROKER"] = rabbitmq_server.url()
+    press.environ["PRESS_QUEUE"] = f"press{abs(hash(request.node.name))}"
     for name, value in press.environ.items():
         monkeypatch.setenv(name, value)
 
@@ -150,25 +191,23 @@ def start(press, worker, monkeypatch):
 
 
 def test_D09_items_are_done_once_though_workers_are_killed(press, start, shop):
-    one = start()
-    press.python(*RUN, ALL)
+    count, kills = (1200, 15) if LONG else (80, 1)
+    press.python(
+        *RUN,
+        f"Item.objects.bulk_create(Item(number=n) for n in range(41, {count + 1}))",
+        "get_session(debug=False).run_in_celery(Item.objects.all(), 'double', celery_chunksize=4)",
+    )
+    workers = [start(), start()]
     chance = random.Random(9)
-    for _ in range(3):
-        time.sleep(chance.uniform(1.0, 3.0))
-        one.kill() if chance.random() < 0.5 else one.kill_child(0)
-        if not one.alive:
-            one.start()
-    again = ["from penstock_celery.django import ring_again", "ring_again(after=2)"]
-
-    def done():
-        press.python(*again)
-        return press.states() == {"done"}
-
-    shop.until(done, 120)
-    assert press.results() == [n for n in range(1, 41) if n != 13]
-    errors = ["from penstock_django.models import PipelineError"]
-    errors += ["print(*PipelineError.objects.values_list('error_type', flat=True))"]
-    assert press.python(*errors).split() == ["LookupError"]
+    with press.ringing():
+        for number in range(2 * kills):  # a process, then a worker
+            done = len(press.results())
+            shop.until(lambda: len(press.results()) > done, 60)  # noqa: B023
+            one = chance.choice(workers)
+            one.kill() if number % 2 else shop.until(lambda: one.kill_child(0))  # noqa: B023
+        shop.until(lambda: press.states() == {"done"}, 300 if LONG else 60)
+    assert press.results() == [n for n in range(1, count + 1) if n != 13]
+    assert press.errors() == ["LookupError"]
 
 
 def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop):
@@ -191,7 +230,6 @@ def test_what_is_rolled_back_is_not_rung_for(press):
     ]
     lines += ["running._ring = print", "try:", "  with transaction.atomic():", f"    {ALL}"]
     lines += ["    raise OSError", "except OSError:", "  pass"]
-    press.python("from penstock_celery.django import ring_again; ring_again()")  # makes the table
     assert press.python(*RUN, *lines) == ""
     assert press.states() == set()
 
