@@ -14,8 +14,20 @@ from typing import Any
 
 import pytest
 
-from penstock import Batch, Checkpoint, DeadLetter, Failure, Input, MemoryStore, Stage, Transformer
+from penstock import (
+    Batch,
+    Checkpoint,
+    DeadLetter,
+    Failure,
+    Input,
+    MemoryStore,
+    Plugins,
+    Stage,
+    Transformer,
+)
+from penstock.build import pipeline_of
 from penstock.components import TransactionalOutput
+from penstock.engines.inline import InlineEngine
 from penstock.holder import alive, this_process
 from penstock.runs import Run
 from penstock.store import FencedError, LeaseTakenError
@@ -387,3 +399,45 @@ def test_a_letter_with_an_earlier_time_makes_no_newer_one_older(leases: Any) -> 
     leases.keep("p", generation, [replace(letter, run_id="old", first=10.0, last=10.0)])
     assert leases.settle_letters("p", 15.0, ["s"]) == 0
     assert [one.last for one in leases.letters()] == [20.0]
+
+
+# ---- engines that keep positions of their own ---------------------------------------------------
+
+
+class Elsewhere(InlineEngine):
+    """Stands for an engine whose positions say what other machines have done."""
+
+    own_positions = True
+
+
+def cut_off(store: MemoryStore, engine: InlineEngine, name: str, max_records: int | None) -> Run:
+    plan = pipeline_of(
+        [[ListInput(values=ALL), ListOutput()]], Plugins(discover=False), name="numbers"
+    )
+    plan = replace(plan, engine=engine, engine_name=name)
+    run: Run = plan.start(store=store, max_records=max_records)
+    run.execute()
+    return run
+
+
+def test_no_other_engine_goes_on_where_one_with_positions_of_its_own_was_cut_off() -> None:
+    store = MemoryStore()
+    cut_off(store, Elsewhere(), "elsewhere", 5)
+    refused = cut_off(store, InlineEngine(), "inline", None)
+    assert str(refused.error) == (
+        "numbers: the run that was cut off was run by the engine 'elsewhere', and no other one "
+        "knows how far; finish it with the engine that began it, or start over with --fresh"
+    )
+    assert cut_off(store, Elsewhere(), "elsewhere", None).error is None
+    assert cut_off(store, InlineEngine(), "inline", None).read == 20, "a new run may be any's"
+
+
+def test_an_engine_with_positions_of_its_own_goes_on_with_no_other_ones() -> None:
+    store = MemoryStore()
+    cut_off(store, InlineEngine(), "inline", 5)
+    refused = cut_off(store, Elsewhere(), "elsewhere", None)
+    assert str(refused.error) == (
+        "numbers: the run that was cut off was not run by the engine 'elsewhere', which cannot go "
+        "on with it; finish it with the engine that began it, or start over with --fresh"
+    )
+    assert cut_off(store, InlineEngine(), "inline", None).error is None

@@ -54,6 +54,7 @@ class Delivery:
         nodes: Mapping[str, NodeRun],
         config_hash: str = "",
         spool_folder: Path | None = None,
+        engine: str = "",
     ) -> None:
         self.pipeline = pipeline
         self.run_id = run_id
@@ -62,7 +63,8 @@ class Delivery:
         self.nodes = nodes
         self.config_hash = config_hash
         self.generation = 0
-        self.start = Checkpoint(pipeline, run_id, 0, started=clock.now())
+        self.engine = engine
+        self.start = Checkpoint(pipeline, run_id, 0, started=clock.now(), engine=engine)
         self.resumed = False
         self.notes: list[str] = []
         self._renew_at = 0.0
@@ -109,6 +111,7 @@ class Delivery:
             self.store.forget(self.pipeline, self.generation)
             found = None
         if found is not None and not found.finished and not reparse and self._can_resume():
+            self._refuse_of_other_engine(found)
             self.resumed = True
             start = found
             if found.config_hash != self.config_hash:
@@ -119,7 +122,12 @@ class Delivery:
         else:
             start = self._onward(found)
         self.start = replace(
-            start, epoch=epoch, run_id=self.run_id, generation=self.generation, by_hand=False
+            start,
+            epoch=epoch,
+            run_id=self.run_id,
+            generation=self.generation,
+            by_hand=False,
+            engine=self.engine,
         )
         if reparse:
             self._begin_reparse(found)
@@ -132,6 +140,26 @@ class Delivery:
             if node.name in start.states:
                 cast(Stage, node.component).restore(start.states[node.name])
         return self.start
+
+    def _refuse_of_other_engine(self, found: Checkpoint) -> None:
+        """Before anything is cut back: an engine that keeps positions of its own and one that reads
+        the inputs would each begin at the start, and repeat what the other one did."""
+        if found.engine == self.engine or not (found.positions or found.ordinals):
+            return
+        hint = "finish it with the engine that began it, or start over with --fresh"
+        if found.engine:
+            raise RunError(
+                f"the run that was cut off was run by the engine {found.engine!r}, and no other "
+                "one knows how far",
+                where=self.pipeline,
+                hint=hint,
+            )
+        raise RunError(
+            f"the run that was cut off was not run by the engine {self.engine!r}, which cannot go "
+            "on with it",
+            where=self.pipeline,
+            hint=hint,
+        )
 
     def reenter(self) -> Checkpoint:
         """As `recover`, for a run that adds to what the runs before it wrote, whether the last of
@@ -355,6 +383,7 @@ class Delivery:
             },
             ended=complete or checkpoint.ended,
             config_hash=self.config_hash,
+            engine=self.start.engine,
         )
         self._put(checkpoint, pending, all_read=complete and not was_ended)
         self._begin_epoch(checkpoint.epoch + 1)

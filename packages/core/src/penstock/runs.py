@@ -41,7 +41,11 @@ Settle = Callable[[], None]
 
 
 class Engine(Protocol):
-    """Decides who calls the run: on which thread, process or machine."""
+    """Decides who calls the run: on which thread, process or machine.
+
+    One that does not read the inputs but keeps positions of its own has an attribute
+    `own_positions` that is true: no other engine goes on with a run of it that was cut off.
+    """
 
     def execute(self, run: Run) -> None:
         """Call `run.drive` until it returns."""
@@ -147,6 +151,7 @@ class Run:
             self.nodes,
             config_hash,
             getattr(self.store, "folder", None),
+            engine_name if getattr(engine, "own_positions", False) else "",
         )
         self.keys = Keys(pipeline, self.run_id)
         self._opened: list[NodeRun] = []

@@ -79,7 +79,8 @@ class Checkpoint:
     fields, that a commit to an output opens and closes: the store may learn of them only when the
     next run finds them there. `by_hand` says that a person has put this checkpoint into the store:
     it outweighs that of an output. `reparse` stands in the checkpoints of a reparse: what was
-    written up to that epoch is taken back, at the end, where it was not written again.
+    written up to that epoch is taken back, at the end, where it was not written again. `engine` is
+    the engine that alone understands the positions; "" is any that reads the inputs.
     """
 
     pipeline: str
@@ -99,6 +100,7 @@ class Checkpoint:
     closed: Sequence[Sequence[Any]] = field(default_factory=list)
     by_hand: bool = False
     reparse: int | None = None
+    engine: str = ""
 
     def to_json(self) -> str:
         return json.dumps({one.name: getattr(self, one.name) for one in fields(self)})
