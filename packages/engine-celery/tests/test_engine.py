@@ -154,9 +154,59 @@ def test_what_another_engine_began_is_not_gone_on_with(shop):
     shop.inline(max_records=10)
     run, _ = shop.run()
     assert str(run.error) == (
-        "shop: the run that was cut off was another engine's; "
-        "finish it with that one, or start over with --fresh"
+        "shop: the run that was cut off was not run by the engine 'celery', which cannot go on "
+        "with it; finish it with the engine that began it, or start over with --fresh"
     )
+    shop.inline()
+    assert shop.lost_and_repeated() == (0, 0)
+
+
+@pytest.mark.parametrize("added_up", [False, True])
+def test_no_other_engine_goes_on_with_its_chunks(shop, added_up):
+    shop.make(40)
+    shop.run(max_seconds=0.3)
+    shop.do(2, 3)
+    if added_up:
+        shop.run(max_seconds=0.3)
+    run, _ = shop.inline()
+    assert str(run.error) == (
+        "shop: the run that was cut off was run by the engine 'celery', and no other one knows how "
+        "far; finish it with the engine that began it, or start over with --fresh"
+    )
+    with shop.hands():
+        shop.run()
+    assert shop.lost_and_repeated() == (0, 0)
+
+
+def test_chunks_of_before_another_engine_started_over_are_not_gone_on_with(shop):
+    shop.make(40)
+    shop.run(max_seconds=0.3)
+    shop.inline(fresh=True)
+    assert shop.lost_and_repeated() == (0, 0)
+    with shop.hands():
+        _, report = shop.run()
+    assert report.balance.read == 40
+    assert shop.lost_and_repeated(times=2) == (0, 0)
+    assert shop.ledger().run("shop@1").state == "dropped"
+
+
+def test_letters_of_a_run_that_was_cut_off_can_be_retried(shop):
+    shop.make(40, wrong=(12,))
+    shop.run(max_seconds=0.3)
+    shop.do(2)
+    shop.run(max_seconds=0.3)
+    with shop.database() as there:
+        there.execute("UPDATE orders SET amount = 5 WHERE id = 12")
+    (shop.folder / "paying.py").write_text(
+        (shop.folder / "paying.py").read_text().replace("< 0", "< -1")
+    )
+    with shop.penstock("errors", "shop.yaml", "--retry") as retry:
+        said, _ = retry.communicate(timeout=60)
+    assert retry.returncode == 0, said
+    with shop.hands():
+        run, _ = shop.run()
+    assert run.error is None
+    assert shop.lost_and_repeated() == (0, 0)
 
 
 def test_a_ledger_that_was_lost_is_missed(shop):

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from celery.exceptions import OperationalError
 
-from penstock import Batch, ConnectError, DeadLetter, Input, RunError
+from penstock import EPOCH_END, Batch, ConnectError, DeadLetter, Input, RunError
 from penstock.failures import shape_of
 from penstock.journal import FailureGroup
 from penstock.runs import Run
@@ -27,6 +27,8 @@ from .parts import text_of
 
 __all__ = ["Coordinator"]
 
+_BEGUN = 0
+"""Stands in the positions for the run itself; chunks count from one."""
 _POLL = 0.2
 _DOUBLINGS = 5
 _ALONE = 30.0  # seconds without a worker until somebody is told
@@ -68,12 +70,6 @@ class Coordinator:
     def _found(self) -> LedgerRun | None:
         """The run of the ledger to go on with, if there is one."""
         mine = _noted(self.run.positions)
-        if mine is None and self.run.positions:
-            raise RunError(
-                "the run that was cut off was another engine's",
-                where=self.run.pipeline,
-                hint="finish it with that one, or start over with --fresh",
-            )
         found = self.ledger.run(mine) if mine else self.ledger.open_run(self.run.pipeline)
         if found is None:
             if mine:
@@ -83,8 +79,8 @@ class Coordinator:
                     hint="put the ledger back, or start over with --fresh",
                 )
             return None
-        if self.run.fresh or (mine is None and self._was_finished(found)):
-            self.ledger.set_state(found, "dropped" if self.run.fresh else "done")
+        if mine is None and (over := self._over(found)):
+            self.ledger.set_state(found, over)
             return None
         if found.config_hash != self.run.config_hash:
             raise RunError(
@@ -97,15 +93,21 @@ class Coordinator:
                 int(source.rpartition("/")[2])
                 for source, position in self.run.positions.items()
                 if _noted({source: position})
-            }
-        self.ledger.forgive(found)
-        self.ledger.set_state(found, "open")
+            } - {_BEGUN}
+        self.ledger.take_up(found)
         return found
 
-    def _was_finished(self, found: LedgerRun) -> bool:
-        """Whether the run before had added up all of it, and died before it could say so there."""
+    def _over(self, found: LedgerRun) -> str | None:
+        """What to say of a run of the ledger that nobody goes on with. The one that had added up
+        all of it may have died before it could say so there; or another engine has run since."""
         last = self.run.store.checkpoint(self.run.pipeline)
-        return last is not None and last.finished and _noted(last.positions) == found.name
+        if self.run.fresh:
+            return "dropped"
+        if last is None or not last.finished:
+            return None
+        if last.engine != self.run.engine_name:
+            return "dropped"
+        return "done" if _noted(last.positions) == found.name else None
 
     def _planned(self) -> LedgerRun:
         """A new run of the ledger. It is rung only when the transaction is over."""
@@ -119,12 +121,17 @@ class Coordinator:
     # ---- waiting --------------------------------------------------------------------------------
 
     def _batches(self) -> Iterator[tuple[str, Any]]:
+        if not self.run.positions:
+            # Durable before anybody is rung: what goes on from here must be this run.
+            first = self.run.inputs[0].name
+            yield first, self._notice(first, _BEGUN)
+            yield "", EPOCH_END
         while True:
             chunks = self.ledger.summaries(self.current)
             for chunk in chunks:
                 if chunk.state == "done" and chunk.number not in self.merged:
                     self._merge(chunk)
-                    yield chunk.input, self._notice(chunk)
+                    yield chunk.input, self._notice(chunk.input, chunk.number)
             self._show(chunks)
             if len(self.merged) == len(chunks):
                 return
@@ -133,8 +140,8 @@ class Coordinator:
             yield "", None
             self.run.clock.sleep(_POLL)
 
-    def _notice(self, chunk: Summary) -> Batch:
-        return Batch([], f"{chunk.input}/{chunk.number}", (), {"ledger": self.current.name})
+    def _notice(self, name: str, number: int) -> Batch:
+        return Batch([], f"{name}/{number}", (), {"ledger": self.current.name})
 
     def _raise_failure(self) -> None:
         found = self.ledger.failure(self.current)

@@ -74,6 +74,8 @@ class CeleryEngine:
         check=_positive,
     )
 
+    own_positions = True  # which chunks were added up
+
     def check(self) -> None:
         if bool(self.broker_url) == bool(self.app):
             raise ValueError("give either broker_url or app")

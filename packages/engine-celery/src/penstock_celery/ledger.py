@@ -199,14 +199,18 @@ class Ledger:
                     .values(state="failed", generation=c.generation + 1, error="dropped")
                 )
 
-    def forgive(self, run: LedgerRun) -> None:
-        """Let the chunks that failed be tried again."""
+    def take_up(self, run: LedgerRun) -> None:
+        """Go on with a run that was cut off: chunks that failed may be tried again, and all that
+        wait are rung for anew, since a bell that came while the run was held has rung in vain."""
         c = self.chunks.c
+        mine = sa.update(self.chunks).where(c.run == run.name)
+        silent = {"rings": 0, "rung": 0.0}
+        again = {"state": "waiting", "lease_until": 0.0, "attempts": 0}
         with self.database.transaction() as connection:
+            connection.execute(mine.where(c.state == "waiting").values(**silent))
+            connection.execute(mine.where(c.state == "failed").values(**silent, **again))
             connection.execute(
-                sa.update(self.chunks)
-                .where(c.run == run.name, c.state == "failed")
-                .values(state="waiting", lease_until=0.0, attempts=0, rings=0, rung=0.0)
+                sa.update(self.runs).where(self.runs.c.name == run.name).values(state="open")
             )
 
     # ---- what the coordinator looks at ----------------------------------------------------------
