@@ -6,13 +6,15 @@ import json
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.test import Client
 from newsroom.models import News, Order, Raw
 from newsroom.pipes import NewsImport
 
 from penstock_django import PipelineError, get_session
-from penstock_django.models import Letter, RunReport
+from penstock_django.management.commands.penstock import Command
+from penstock_django.models import Event, Letter, RunReport
 
 SCRIPT = "<script>alert(1)</script>"
 LETTERS = "/admin/penstock_django/letter/"
@@ -144,6 +146,116 @@ def test_errors_are_run_again_and_ignored_by_who_may(db):
     assert PipelineError.objects.get().fixed is not None
 
 
+# ---- stories ------------------------------------------------------------------------------------
+
+
+def rows_of(page):
+    """The cells of the table of a story."""
+    import re
+
+    body = page.content.decode().partition("<tbody>")[2].partition("</tbody>")[0]
+    cells = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in body.split("</tr>")[:-1]]
+    return [[re.sub(r"<.*?>", "", cell) for cell in row] for row in cells]
+
+
+def test_the_story_of_a_record_goes_on_when_its_letter_is_gone(file):
+    row = Letter.objects.get()
+    may = client("view_letter", "retry_letter", "mend_letter")
+    act(may, LETTERS, "try_again", [row])
+    may.post(f"{LETTERS}{row.pk}/change/", {"record": '{"code": "b"}'}, follow=True)
+    assert Letter.objects.count() == 0
+    told = rows_of(may.get(f"{LETTERS}story/?pipeline=shop&source=orders&ordinal=2"))
+    assert [(what, where, who) for _, what, where, _, who, _ in told] == [
+        ("set aside", "shop", ""),
+        ("tried again", "shop", "ann"),
+        ("set aside", "shop", ""),
+        ("mended", "shop", "ann"),
+        ("came through", "shop", ""),
+    ]
+    assert len({one[3] for one in told if one[1] in ("set aside", "came through")}) == 3, "runs"
+
+
+def test_the_story_says_under_which_key_a_record_was_read(file):
+    file.write_text(PIPELINE.replace("orders.jsonl}", "orders.jsonl, key: code}"))
+    call_command("penstock", "run", str(file), "--fresh")
+    page = client("view_letter").get(f"{LETTERS}story/?pipeline=shop&source=orders&ordinal=1")
+    assert [(what, text) for _, what, _, _, _, text in rows_of(page)] == [
+        ("read", "a"),
+        ("set aside", "UNIQUE constraint failed: newsroom_order.code"),
+    ]
+
+
+def test_the_story_of_an_item_is_of_every_pipeline(db):
+    Raw.objects.create(text="bad")
+    NewsImport.broken = ("bad",)
+    get_session(debug=False).run(Raw.objects.all(), "news.import")
+    NewsImport.broken = ()
+    try:
+        PipelineError.objects.get().do_fix_it()
+    finally:
+        NewsImport.broken = ("bad",)
+    error, news = PipelineError.objects.get(), News.objects.get()
+    views = client("view_pipelineerror")
+    found = rows_of(views.get(f"{ERRORS}story/?type={error.item_type_id}&item={error.item_id}"))
+    assert [(one[1], one[2]) for one in found] == [
+        ("failed", "news.import"),
+        ("processed", "news.import"),
+        ("fixed", "news.import"),
+    ]
+    assert found[1][5] == f"newsroom.News {news.pk}"
+    kind = ContentType.objects.get_for_model(News).pk
+    made = rows_of(views.get(f"{ERRORS}story/?type={kind}&item={news.pk}"))
+    assert [(one[1], one[2]) for one in made] == [
+        (f"made of raw {error.item_id}", "news.import"),
+        ("processed", "news.link.tags"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "may"),
+    [
+        (f"{LETTERS}story/?pipeline=p&source=s&ordinal=1", "view_letter"),
+        (f"{ERRORS}story/?type=1&item=1", "view_pipelineerror"),
+        (f"{RUNS}live/", "view_runreport"),
+    ],
+)
+def test_stories_and_live_runs_are_for_those_who_may_see_them(db, page, may):
+    assert Client().get(page).status_code == 302
+    assert client().get(page).status_code == 403
+    assert client(may).get(page).status_code == 200
+    assert client(may).get(page, headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"{LETTERS}story/",
+        f"{LETTERS}story/?pipeline=p&source=s&ordinal=x",
+        f"{ERRORS}story/?type=999999&item=1",
+        f"{ERRORS}story/?type=x&item=1",
+    ],
+)
+def test_there_is_no_story_of_what_is_no_record(db, page):
+    assert client("view_letter", "view_pipelineerror").get(page).status_code == 404
+
+
+def test_a_story_takes_nothing_for_a_part_of_a_page(db):
+    names = ["pipeline", "source", "node", "what", "run_id", "text", "who"]
+    Event.objects.create(ordinal=1, at=1.0, **dict.fromkeys(names, SCRIPT))
+    page = client("view_letter").get(
+        f"{LETTERS}story/", {"pipeline": SCRIPT, "source": SCRIPT, "ordinal": 1}
+    )
+    text = page.content.decode()
+    assert SCRIPT not in text
+    assert text.count("&lt;script&gt;alert(1)") >= 5
+
+
+def test_stories_are_forgotten_after_a_while(file):
+    Event.objects.update(at=0.0)
+    call_command("penstock", "run", str(file))
+    assert Event.objects.filter(at=0.0).count() == 0
+
+
 # ---- manage.py ----------------------------------------------------------------------------------
 
 
@@ -173,3 +285,60 @@ def test_a_letter_of_an_unknown_file_cannot_be_tried_again(file):
     file.unlink()
     found = act(client("view_letter", "retry_letter"), LETTERS, "try_again", [Letter.objects.get()])
     assert "the file of this pipeline is not known here" in found.content.decode()
+
+
+def errors(*words):
+    """The code with which `manage.py penstock errors` ends."""
+    return Command().run(["errors", *words])
+
+
+def test_manage_py_lists_shows_and_retries_dead_letters(file, capsys, tmp_path):
+    assert errors() == 6
+    out = capsys.readouterr().out
+    assert "1 × shop: newsroom.Order has no field 'colour' (as orders:2@shop)" in out
+    assert "1 dead letter is open" in out
+    assert errors("list", "--search", "nothing") == 0
+    assert "0 dead letters are open" in capsys.readouterr().out
+    errors("show", "orders:2")
+    out = capsys.readouterr().out
+    assert out.startswith("orders:2@shop\n  pipeline  shop\n  error     newsroom.Order has no")
+    assert f'colour: "{SCRIPT}"' in out
+    assert "set aside at shop: newsroom.Order has no field 'colour'" in out
+    assert errors("retry", "--pipeline", "shop") == 6
+    assert "0 mended, 1 failed" in capsys.readouterr().out
+    (tmp_path / "mended.jsonl").write_text('{"id": "orders:2@shop", "record": {"code": "b"}}\n')
+    assert errors("retry", "orders:2@shop", "--edit-with", str(tmp_path / "mended.jsonl")) == 0
+    assert "1 mended, 0 failed" in capsys.readouterr().out
+    assert sorted(Order.objects.values_list("code", flat=True)) == ["a", "b"]
+    assert Event.objects.filter(what="mended").get().text == '{"code": "b"}'
+
+
+def test_manage_py_drops_only_the_letters_that_are_named(file, capsys):
+    assert errors("drop") == 2
+    assert "penstock errors: which dead letters to drop?; name them as" in capsys.readouterr().err
+    assert errors("drop", "orders:2") == 0
+    assert Letter.objects.count() == 0
+    assert Event.objects.last().what == "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (None, "cannot be read: No such file or directory; choose another file"),
+        ("{", ':1: every line needs an "id" and a "record", as JSON; nothing was changed'),
+        ("[1]", ':1: every line needs an "id" and a "record", as JSON; nothing was changed'),
+        ('{"id": "a:1", "record": 1}', ":1: no dead letter 'a:1' among those chosen"),
+    ],
+)
+def test_manage_py_refuses_mended_letters_that_it_does_not_understand(
+    file, capsys, tmp_path, line, message
+):
+    given = tmp_path / "mended.jsonl"
+    if line is not None:
+        given.write_text(line)
+    assert errors("retry", "--edit-with", str(given)) == 2
+    assert f"{given}" in (told := capsys.readouterr().err)
+    assert message in told
+    assert errors("retry", "orders:9") == 2
+    assert "penstock errors: no dead letter 'orders:9'" in capsys.readouterr().err
+    assert Letter.objects.get().attempts == 1

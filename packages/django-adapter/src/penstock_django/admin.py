@@ -7,15 +7,25 @@ put them there.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 
 from penstock import DeadLetter, PenstockError
 
+from .live import is_alive, under_way
 from .models import Letter, PipelineError, PipelineTrack, RunReport
 from .store import letter_of
+from .story import Story, of_item, of_record
 
 __all__ = ["LetterAdmin", "PipelineErrorAdmin", "PipelineTrackAdmin", "RunReportAdmin"]
 
@@ -33,15 +43,73 @@ class _Shown(admin.ModelAdmin):
         name = f"{self.opts.app_label}.{verb}_{self.opts.model_name}"
         return bool(request.user.has_perm(name))
 
+    def _told(self, request: Any, story: Story) -> TemplateResponse:
+        """The page of a story."""
+        shown = {**self.admin_site.each_context(request), "story": story, "title": story.title}
+        return TemplateResponse(request, "penstock_django/story.html", shown)
+
+
+def _story_link(page: str, **what: Any) -> str:
+    url = f"{reverse(f'admin:{page}')}?{urlencode(what)}"
+    return str(format_html('<a href="{}">story</a>', url))
+
+
+def _asked(request: Any, *names: str) -> list[Any]:
+    """The arguments of a story's address."""
+    try:
+        return [request.GET[name] for name in names]
+    except KeyError as error:
+        raise Http404 from error
+
+
+def _live(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a run that is under way."""
+    names = ["name", "use", "received", "sent", "filtered", "failed", "rate"]
+    nodes = [{name: node.get(name, "") for name in names} for node in run["nodes"]]
+    there = RunReport.objects.filter(pk=run["run_id"]).exists()
+    url = reverse("admin:penstock_django_runreport_change", args=[quote(run["run_id"])])
+    return {
+        "run_id": run["run_id"],
+        "pipeline": run["pipeline"],
+        "seconds": run["seconds"],
+        "done": run["balance"]["read"],
+        "total": run.get("total", 0),
+        "nodes": nodes,
+        "url": url if there else "",  # a run of pipes has its row when its transaction has ended
+    }
+
 
 @admin.register(RunReport)
 class RunReportAdmin(_Shown):
-    """Runs, newest first, with what became of the records."""
+    """Runs, newest first, with what became of the records; above them those that are under way."""
 
-    list_display = ["run_id", "pipeline", "status", "read", "written", "failed", "seconds"]
+    list_display = ["run_id", "pipeline", "state", "read", "written", "failed", "seconds"]
     list_filter = ["status", "pipeline"]
     search_fields = ["run_id", "pipeline"]
-    fields = ["run_id", "pipeline", "status", "seconds", "nodes", "said"]
+    fields = ["run_id", "pipeline", "state", "seconds", "nodes", "said"]
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.live)
+        return [path("live/", view, name="penstock_live"), *super().get_urls()]
+
+    def live(self, request: Any) -> JsonResponse:
+        """The runs that are under way, or `run` alone if it is, with the counts of each node."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        one = request.GET.get("run")
+        runs = [run for run in under_way() if one is None or run["run_id"] == one]
+        return JsonResponse({"runs": list(map(_live, runs))})
+
+    def change_view(self, request: Any, object_id: str, *given: Any, **more: Any) -> Any:
+        run_id = unquote(object_id)
+        shown = {"under_way": any(run["run_id"] == run_id for run in under_way())}
+        return super().change_view(request, object_id, *given, extra_context=shown, **more)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, run: RunReport) -> str:
+        """The status; a run that died could not say so itself."""
+        dead = run.status == "running" and not is_alive(run.holder, run.told)
+        return "cut off" if dead else run.status
 
     def _balance(self, run: RunReport, name: str) -> Any:
         return json.loads(run.report).get("balance", {}).get(name, "")
@@ -58,7 +126,7 @@ class RunReportAdmin(_Shown):
     @admin.display(description="nodes")
     def nodes(self, run: RunReport) -> str:
         """The counts of each node."""
-        names = ["name", "use", "received", "sent", "filtered", "failed"]
+        names = ["name", "use", "received", "sent", "filtered", "failed", "dead", "rate"]
         head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
         rows = (
             format_html_join("", "<td>{}</td>", ((node.get(name, ""),) for name in names))
@@ -79,13 +147,14 @@ class RunReportAdmin(_Shown):
 class LetterAdmin(_Shown):
     """Dead letters. Who may mend one changes its record, and it is tried again when it is saved."""
 
-    list_display = ["__str__", "pipeline", "error", "message", "attempts"]
+    list_display = ["__str__", "pipeline", "error", "message", "attempts", "story"]
     list_filter = ["pipeline", "node", "error", "source"]
     search_fields = ["message", "record", "source", "node", "error", "run_id"]
     actions = ["try_again"]
 
     def get_fields(self, request: Any, obj: Any = None) -> list[str]:
-        return [one.name for one in Letter._meta.fields if one.name not in ("id", "first", "last")]
+        names = [one.name for one in Letter._meta.fields]
+        return [*(name for name in names if name not in ("id", "first", "last")), "story"]
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
         return [name for name in self.get_fields(request, obj) if name != "record"]
@@ -98,6 +167,23 @@ class LetterAdmin(_Shown):
 
     def has_retry_permission(self, request: Any) -> bool:
         return self._may(request, "retry")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.story_view)
+        return [path("story/", view, name="penstock_story_of_record"), *super().get_urls()]
+
+    def story_view(self, request: Any) -> TemplateResponse:
+        """What became of a record in every run; also when its letter is gone."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pipeline, source, ordinal = _asked(request, "pipeline", "source", "ordinal")
+        if not ordinal.isdecimal():
+            raise Http404
+        return self._told(request, of_record(pipeline, source, int(ordinal)))
+
+    def story(self, letter: Letter) -> str:
+        record = {name: getattr(letter, name) for name in ("pipeline", "source", "ordinal")}
+        return _story_link("penstock_story_of_record", **record)
 
     @admin.action(description="Try again where they failed", permissions=["retry"])
     def try_again(self, request: Any, queryset: Any) -> None:
@@ -125,7 +211,7 @@ class LetterAdmin(_Shown):
         from .runs import retry_letters
 
         try:
-            done = retry_letters(letters, mended)
+            done = retry_letters(letters, mended, request.user.get_username())
         except PenstockError as error:
             self.message_user(request, str(error), messages.ERROR)
             return
@@ -153,11 +239,38 @@ class _Open(admin.SimpleListFilter):
 class PipelineErrorAdmin(_Shown):
     """Errors of items: fix the code, and run them again."""
 
-    list_display = ["pipeline_name", "item_repr", "error_type", "message", "attempts", "fixed"]
+    list_display = [
+        "pipeline_name",
+        "item_repr",
+        "error_type",
+        "message",
+        "attempts",
+        "fixed",
+        "story",
+    ]
     list_filter = [_Open, "pipeline_name", "error_type"]
     search_fields = ["item_repr", "message", "error_type", "item_id"]
     actions = ["run_again", "ignore"]
     exclude = ["html", "stack_hash"]
+    readonly_fields = ["story"]
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.story_view)
+        return [path("story/", view, name="penstock_story_of_item"), *super().get_urls()]
+
+    def story_view(self, request: Any) -> TemplateResponse:
+        """What became of an item in every pipeline."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        type_id, key = _asked(request, "type", "item")
+        if not ContentType.objects.filter(pk=type_id if type_id.isdecimal() else 0).exists():
+            raise Http404
+        return self._told(request, of_item(int(type_id), key))
+
+    def story(self, error: PipelineError) -> str:
+        if error.item_type_id is None:
+            return "-"  # a number, a dict: nothing tells it from another one
+        return _story_link("penstock_story_of_item", type=error.item_type_id, item=error.item_id)
 
     def has_retry_permission(self, request: Any) -> bool:
         return self._may(request, "retry")

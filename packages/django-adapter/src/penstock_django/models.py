@@ -10,6 +10,7 @@ from django.utils import timezone
 
 __all__ = [
     "Attempt",
+    "Event",
     "History",
     "Intent",
     "Lease",
@@ -121,8 +122,39 @@ class Letter(models.Model):
         return f"{self.source}:{self.ordinal}@{self.node}{part}"
 
 
+class Event(models.Model):
+    """Something that happened to a record that was set aside; it stays when the dead letter goes.
+
+    `at` is in seconds since the epoch, `text` the message or the mended record, `who` a person.
+    """
+
+    pipeline = _name()
+    source = _name()
+    ordinal = models.BigIntegerField()
+    node = _name()
+    part = models.IntegerField(default=0)
+    at = models.FloatField()
+    what = _name()
+    run_id = _name(default="", blank=True)
+    text = models.TextField(default="", blank=True)
+    who = _name(default="", blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["pipeline", "source", "ordinal"], name="penstock_event_record")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.ordinal}@{self.node}: {self.what}"
+
+
 class RunReport(models.Model):
-    """The report of one run, as JSON."""
+    """The report of one run, as JSON.
+
+    While it is under way, `holder` is the process that it runs in, and `told` when it last said how
+    far it is, in seconds since the epoch.
+    """
 
     run_id = _name(primary_key=True)
     pipeline = _name(db_index=True)
@@ -130,6 +162,8 @@ class RunReport(models.Model):
     started = models.FloatField(db_index=True)
     seconds = models.FloatField(default=0.0)
     report = models.TextField()
+    holder = models.TextField(default="", blank=True)
+    told = models.FloatField(default=0.0)
 
     class Meta:
         verbose_name = "run"

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from penstock import DeadLetter, PenstockError, Report, UsageError, load_pipeline
 from penstock.claims import claim
 from penstock.retries import choose, complete, retry
 
+from .live import shown_live, state_folder
 from .store import DjangoStore
 
 __all__ = ["Retried", "open_store", "retry_letters", "run_file", "sentence"]
@@ -21,10 +20,8 @@ Identity = tuple[str, str, int, str, int]
 
 
 def open_store() -> DjangoStore:
-    """The project's store. What no database keeps is in the folder PENSTOCK_STATE, or in .penstock
-    in BASE_DIR."""
-    base = Path(getattr(settings, "BASE_DIR", "."))
-    return DjangoStore(getattr(settings, "PENSTOCK_STATE", base / ".penstock"))
+    """The project's store; what no database keeps is in its state folder."""
+    return DjangoStore(state_folder())
 
 
 def run_file(file: str | Path, *, fresh: bool = False) -> Report:
@@ -34,7 +31,9 @@ def run_file(file: str | Path, *, fresh: bool = False) -> Report:
     store = open_store()
     try:
         claim(store, pipeline.name, Path(file).absolute())
-        return pipeline.start(store=store, fresh=fresh).execute()
+        run = pipeline.start(store=store, fresh=fresh)
+        with shown_live(run):
+            return run.execute()
     finally:
         store.close()
 
@@ -50,16 +49,17 @@ class Retried:
 
 
 def retry_letters(
-    letters: Sequence[DeadLetter], mended: Mapping[Identity, str] | None = None
+    letters: Sequence[DeadLetter], mended: Mapping[Identity, str] | None = None, who: str = ""
 ) -> Retried:
     """Try letters again where they failed; `mended` are new records by the letters' identities, in
-    JSON. Raises what ended the run: the letters stay open then."""
+    JSON. `who` did it, as the stories of the records tell. Raises what ended the run: the letters
+    stay open then."""
     made = Retried()
     store = open_store()
     try:
         for name in dict.fromkeys(letter.pipeline for letter in letters):
             theirs = [letter for letter in letters if letter.pipeline == name]
-            _retry(store, name, theirs, mended or {}, made)
+            _retry(store, name, theirs, mended or {}, made, who)
     finally:
         store.close()
     return made
@@ -71,6 +71,7 @@ def _retry(
     letters: Sequence[DeadLetter],
     mended: Mapping[Identity, str],
     made: Retried,
+    who: str,
 ) -> None:
     pipeline = load_pipeline(_file_of(store, name))
     error = complete(pipeline, store)
@@ -81,8 +82,12 @@ def _retry(
     made.left.extend((_name_of(letter), why) for letter, why in chosen.left)
     if not chosen.letters:
         return
+    for what, some in (("mended", True), ("tried again", False)):
+        theirs = [one for one in chosen.letters if (one.identity in mended) == some]
+        store.note(theirs, what, who, [one.record for one in theirs] if some else [])
     run = retry(pipeline, chosen.letters, store, graph=graph)
-    run.execute()
+    with shown_live(run):
+        run.execute()
     if run.error is not None:
         raise run.error
     made.mended += run.mended

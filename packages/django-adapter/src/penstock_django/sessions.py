@@ -17,6 +17,7 @@ from penstock.build import pipeline_of
 from penstock.runs import Run
 
 from .items import Items
+from .live import shown_live
 from .pipes import Bag, Pipe
 from .processing import Process, Results
 from .registry import registry
@@ -190,7 +191,8 @@ class Session:
         plan.spec.components["process"].settings.on_error = "skip"  # their errors have rows here
         run: Run = plan.start(store=MemoryStore())
         run.failures.breaker = False
-        report = run.execute()
+        with shown_live(run, self.using, lambda: source.total):
+            report = run.execute()
         self._reports.append(report)
         if process.fatal is not None:
             raise process.fatal

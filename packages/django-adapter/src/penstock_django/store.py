@@ -7,19 +7,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from time import time
 from typing import Any
 
 from django.db import connections
 
 from penstock import Checkpoint, DeadLetter, FencedError, Store
+from penstock.holder import this_process
 from penstock.store import HISTORY, Alive, IndexedKey, holds, lease_taken
 
 from .connection import Line, line_for, set_up
 
-__all__ = ["DjangoStore", "letter_of", "put_report"]
+__all__ = ["DjangoStore", "letter_of", "put_report", "row_of"]
 
 _KEYED_RUNS = 10
 """Of so many runs of a pipeline the keys are kept."""
+
+_STORIES = 90 * 24 * 3600.0
+"""Stories of records are kept for so many seconds."""
+
+SET_ASIDE, CAME_THROUGH, FORGOTTEN = "set aside", "came through", "forgotten"
+"""What may happen to a record in its story."""
 
 _LETTER = [one.name for one in fields(DeadLetter)]
 _IDENTITY = ["pipeline", "source", "ordinal", "node", "part"]
@@ -145,7 +153,7 @@ class DjangoStore(Store):
         with self._step(pipeline) as models:
             self._fenced(models, pipeline, checkpoint.generation)
             _keep(models, letters, keys)
-            _drop(models, closed)
+            _drop(models, closed, CAME_THROUGH, checkpoint.run_id)
             _end_attempts(models, pipeline)
             models.StoredCheckpoint.objects.update_or_create(
                 pipeline=pipeline, defaults={"epoch": epoch, "checkpoint": text}
@@ -237,20 +245,29 @@ class DjangoStore(Store):
     def drop_letters(self, letters: Iterable[DeadLetter]) -> int:
         given = list(letters)
         with self._step(given[0].pipeline if given else "") as models:
-            return _drop(models, given)
+            return _drop(models, given, FORGOTTEN)
 
     def settle_letters(self, pipeline: str, before: float, sources: Iterable[str]) -> int:
         with self._step(pipeline) as models:
             found = models.Letter.objects.filter(
                 pipeline=pipeline, last__lt=before, source__in=list(sources)
             )
+            _note(models, found, CAME_THROUGH, run_id="")
             return int(found.delete()[0])
+
+    def note(
+        self, letters: Sequence[DeadLetter], what: str, who: str, texts: Sequence[str]
+    ) -> None:
+        """Add to the story of records what a person does with their letters."""
+        if letters:
+            with self._step(letters[0].pipeline) as models:
+                _note(models, letters, what, who=who, texts=texts)
 
     def keep_report(self, report: Mapping[str, Any]) -> None:
         pipeline = report["pipeline"]
         with self._step(pipeline) as models:
             put_report(report)
-            _forget_old_keys(models, pipeline)
+            _forget_old(models, pipeline)
 
     def reports(self, pipeline: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         with self._reading(pipeline or "") as models:
@@ -268,16 +285,22 @@ def put_report(report: Mapping[str, Any], using: str | None = None) -> None:
     """Keep a report on the connection in use."""
     from .models import RunReport
 
-    RunReport.objects.using(using).update_or_create(
-        run_id=report["run_id"],
-        defaults={
-            "pipeline": report["pipeline"],
-            "status": report.get("status", ""),
-            "started": report["started"],
-            "seconds": report.get("seconds", 0.0),
-            "report": _clean(json.dumps(dict(report), default=str)),
-        },
-    )
+    runs = RunReport.objects.using(using)
+    runs.update_or_create(run_id=report["run_id"], defaults=row_of(report))
+
+
+def row_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the row of a report, by column."""
+    status = report.get("status", "")
+    return {
+        "pipeline": report["pipeline"],
+        "status": status,
+        "started": report["started"],
+        "seconds": report.get("seconds", 0.0),
+        "holder": this_process() if status == "running" else "",
+        "told": time(),
+        "report": _clean(json.dumps(dict(report), default=str)),
+    }
 
 
 def _of(model: Any, pipeline: str | None) -> Any:
@@ -302,6 +325,7 @@ def letter_of(row: Any) -> DeadLetter:
 def _keep(models: Any, letters: Sequence[DeadLetter], keys: Sequence[IndexedKey]) -> None:
     for letter in letters:
         _put(models, letter)
+    _note(models, letters, SET_ASIDE, texts=[_clean(letter.message) for letter in letters])
     models.RecordKey.objects.bulk_create(
         models.RecordKey(
             pipeline=one.pipeline,
@@ -330,12 +354,38 @@ def _put(models: Any, letter: DeadLetter) -> None:
     there.save()
 
 
-def _drop(models: Any, letters: Iterable[DeadLetter]) -> int:
-    gone = 0
+def _drop(models: Any, letters: Iterable[DeadLetter], what: str, run_id: str = "") -> int:
+    gone = []
     for letter in letters:
         identity = {name: getattr(letter, name) for name in _IDENTITY}
-        gone += models.Letter.objects.filter(**identity).delete()[0]
-    return gone
+        if models.Letter.objects.filter(**identity).delete()[0]:
+            gone.append(letter)
+    _note(models, gone, what, run_id=run_id)
+    return len(gone)
+
+
+def _note(
+    models: Any,
+    letters: Iterable[Any],
+    what: str,
+    *,
+    run_id: str | None = None,
+    who: str = "",
+    texts: Sequence[str] = (),
+) -> None:
+    """Add to the story of each record; `run_id` is that of the letter if it is not given."""
+    told = iter(texts)
+    models.Event.objects.bulk_create(
+        models.Event(
+            **{name: getattr(letter, name) for name in _IDENTITY},
+            at=time(),
+            what=what,
+            run_id=letter.run_id if run_id is None else run_id,
+            who=who,
+            text=next(told, ""),
+        )
+        for letter in letters
+    )
 
 
 def _end_attempts(models: Any, pipeline: str) -> None:
@@ -343,7 +393,7 @@ def _end_attempts(models: Any, pipeline: str) -> None:
     models.Attempt.objects.filter(pipeline=pipeline).delete()
 
 
-def _forget_old_keys(models: Any, pipeline: str) -> None:
+def _forget_old(models: Any, pipeline: str) -> None:
     from django.db.models import Max
 
     keys = models.RecordKey.objects.filter(pipeline=pipeline)
@@ -351,3 +401,5 @@ def _forget_old_keys(models: Any, pipeline: str) -> None:
     old = [run_id for run_id, _ in runs[_KEYED_RUNS:]]
     if old:
         keys.filter(run_id__in=old).delete()
+    old_events = models.Event.objects.filter(pipeline=pipeline, at__lt=time() - _STORIES)
+    old_events.delete()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from getpass import getuser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from penstock import PenstockError
+from penstock import PenstockError, UsageError
 from penstock.cli import main
 
 __all__ = ["Command"]
 
 
 class Command(BaseCommand):
-    """`run FILE`, `errors [list|retry|ignore]` and `runs` use the store of the project; every other
-    word is a command of `penstock`."""
+    """`run FILE`, `errors [list|show|retry|ignore|drop]` and `runs` use the store of the project;
+    every other word is a command of `penstock`."""
 
     help = "run pipelines with this project's database as their store"
 
@@ -65,23 +66,106 @@ class Command(BaseCommand):
         return 0
 
     def _errors(self, parser: argparse.ArgumentParser, words: list[str]) -> int:
-        """Errors of items, in groups of the same error."""
-        from ...models import PipelineError
+        """Errors of items, and dead letters of pipeline files."""
+        from ...letters import chosen, count, mended_from, whole
 
-        parser.add_argument("verb", nargs="?", choices=["list", "retry", "ignore"], default="list")
-        parser.add_argument("--pipeline", metavar="NAME", help="only those of this pipeline")
+        _errors_arguments(parser)
         options = parser.parse_args(words)
-        errors = PipelineError.objects.filter(fixed=None)
-        if options.pipeline is not None:
-            errors = errors.filter(pipeline_name=options.pipeline)
+        only = {name: getattr(options, name) for name in ("pipeline", "node", "error", "search")}
+        if options.verb in ("show", "drop") and not options.record and not any(only.values()):
+            raise UsageError(
+                f"which dead letters to {options.verb}?",
+                where="penstock errors",
+                hint="name them as orders:17, or choose some as with --pipeline",
+            )
+        letters = chosen(options.record, **only)
+        if options.verb == "show":
+            self._say(line for one in letters for line in whole(one))
+            return 0
+        mended: Mapping[Any, str] = {}
+        if options.edit_with is not None:
+            mended = mended_from(options.edit_with, letters)
+            letters = [one for one in letters if one.identity in mended]
+        errors = _errors_of(options)
+        if errors is not None:
+            self._items(errors, options.verb)
+        self._letters(letters, options.verb, mended)
+        still = len(chosen(**only))
+        self._say([count(still, "dead letter")])
+        left = 0 if errors is None else errors.count()
+        if errors is not None:
+            self._say([count(left, "error")])
+        return 6 if left or still else 0
+
+    def _items(self, errors: Any, verb: str) -> None:
+        """Errors of items, in groups of the same error."""
         groups = {(one.pipeline_name, one.stack_hash): one for one in errors.order_by("-pk")}
         for one in groups.values():
             count = one.same_errors.count()
-            if options.verb == "retry":
+            if verb == "retry":
                 one.do_fix_it()
-            elif options.verb == "ignore":
+            elif verb == "ignore":
                 one.ignore()
-            self.stdout.write(f"{count} × {one.pipeline_name}: {one.message}")
-        left = errors.count()
-        self.stdout.write(f"{left} errors are open" if left != 1 else "1 error is open")
-        return 6 if left else 0
+            self._say([f"{count} × {one.pipeline_name}: {one.message}"])
+
+    def _letters(self, letters: Sequence[Any], verb: str, mended: Any) -> None:
+        from ...letters import groups, outcome
+        from ...runs import open_store, retry_letters
+
+        self._say(groups(letters))
+        if verb == "retry" and letters:
+            self._say(outcome(retry_letters(letters, mended, _who())))
+        elif verb == "drop" and letters:
+            store = open_store()
+            try:
+                store.drop_letters(letters)
+            finally:
+                store.close()
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+
+def _who() -> str:
+    try:
+        return getuser()
+    except (OSError, KeyError, ImportError):  # a container may have no names for its users
+        return "manage.py"
+
+
+def _errors_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = ["list", "show", "retry", "ignore", "drop"]
+    told = "what to do: `ignore` is for errors of items, `show` and `drop` for dead letters"
+    parser.add_argument("verb", nargs="?", choices=verbs, default="list", help=told)
+    parser.add_argument(
+        "record", nargs="*", metavar="SOURCE:ORDINAL[@NODE]", help="only these dead letters"
+    )
+    parser.add_argument("--pipeline", metavar="NAME", help="only those of this pipeline")
+    parser.add_argument("--node", metavar="NAME", help="only dead letters of this node")
+    parser.add_argument("--error", metavar="CLASS", help="only those with this error")
+    parser.add_argument("--search", metavar="TEXT", help="only those in which this text stands")
+    parser.add_argument(
+        "--edit-with",
+        metavar="FILE",
+        help="try these mended dead letters: JSON lines of id, record",
+    )
+
+
+def _errors_of(options: Any) -> Any:
+    """The errors of items that are meant; None when only dead letters are."""
+    from django.db.models import Q
+
+    from ...models import PipelineError
+
+    if options.record or options.node is not None or options.edit_with is not None:
+        return None
+    errors = PipelineError.objects.filter(fixed=None)
+    if options.pipeline is not None:
+        errors = errors.filter(pipeline_name=options.pipeline)
+    if options.error is not None:
+        errors = errors.filter(error_type=options.error)
+    if options.search is not None:
+        text = options.search
+        errors = errors.filter(Q(message__icontains=text) | Q(item_repr__icontains=text))
+    return errors
