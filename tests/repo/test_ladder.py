@@ -17,8 +17,8 @@ LADDER = """
 errors      batch
 options     spec        store       schedule        events      journal     holder
 components  broker      spool       care        claims      promises
-graph       combine     steps       hookspecs
-failures    spooling    nodes       keys        reparse     delivery    reporting   runs        supervise
+graph       combine     steps       partitions  hookspecs
+failures    spooling    nodes       keys        reparse     delivery    reporting   moving      runs        supervise
 known       certificates  placeholders            plugins     dialect
 native      syntaxes    stores      engines     retries     tracing     printing    made  parts  build  requirements locking
 cli         testing

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from .batch import EPOCH_END, Batch, Failure, Rows, each, expand, inspect_each
+    from .batch import EPOCH_END, Batch, Failure, Moves, Noted, Rows, each, expand, inspect_each
     from .broker import Broker
     from .build import Pipeline, load_pipeline
     from .components import (
@@ -64,7 +64,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "batch": ("EPOCH_END", "Batch", "Failure", "Rows", "each", "expand", "inspect_each"),
+    "batch": (
+        "EPOCH_END",
+        "Batch",
+        "Failure",
+        "Moves",
+        "Noted",
+        "Rows",
+        "each",
+        "expand",
+        "inspect_each",
+    ),
     "broker": ("Broker",),
     "build": ("Pipeline", "load_pipeline"),
     "components": (
@@ -133,6 +143,8 @@ __all__ = [
     "Inspector",
     "LeaseTakenError",
     "MemoryStore",
+    "Moves",
+    "Noted",
     "Output",
     "PenstockError",
     "Pipeline",

@@ -6,7 +6,7 @@ once per batch, so that a record costs only the work done on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
 from sys import getsizeof
@@ -14,7 +14,18 @@ from typing import Any, NamedTuple, overload
 
 from .errors import Skip
 
-__all__ = ["EPOCH_END", "Batch", "Failure", "Rows", "each", "expand", "inspect_each", "moved"]
+__all__ = [
+    "EPOCH_END",
+    "Batch",
+    "Failure",
+    "Moves",
+    "Noted",
+    "Rows",
+    "each",
+    "expand",
+    "inspect_each",
+    "moved",
+]
 
 
 class Failure(NamedTuple):
@@ -82,6 +93,38 @@ EPOCH_END = Batch((), consumed=0, dropped=0)
 """What an input yields to have a checkpoint made of what it gave so far, as when part of what it
 reads is about to be taken away. Its `commit` is called when that is done; an engine that reads
 ahead may ask for the next batch before."""
+
+
+class Noted(NamedTuple):
+    """What a group knows of a partition that comes to a member: the pipelines that may have
+    committed something of it, the last one first; and how far it came when it was last told, and by
+    which of them. None: it never was."""
+
+    holders: Sequence[str] = ()
+    position: Any = None
+    by: str | None = None
+
+
+class Moves(Batch):
+    """What an input yields, with `context.moves`, when its partitions change hands: as `EPOCH_END`,
+    and the states of stages go with them. `Input.moved` is called when that is done.
+
+    `leaving` are the sources that others get afterwards, `coming` those that are ours now, and
+    `settled` those that others have gone on with, of which nothing needs to be kept here.
+    """
+
+    __slots__ = ("coming", "leaving", "settled")
+
+    def __init__(
+        self,
+        leaving: Collection[str] = (),
+        coming: Mapping[str, Noted] | None = None,
+        settled: Collection[str] = (),
+    ) -> None:
+        super().__init__((), consumed=0, dropped=0)
+        self.leaving = leaving
+        self.coming = coming or {}
+        self.settled = settled
 
 
 def moved(batch: Batch, by: int) -> Batch:

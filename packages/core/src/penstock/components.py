@@ -53,7 +53,10 @@ class Context:
     infinite when time does not end it, None outside of a run.
 
     `shared` says whether another process may be given the same records after this one has died, as
-    a member of a group is: then source and ordinal alone say which record a result is of."""
+    a member of a group is: then source and ordinal alone say which record a result is of.
+
+    `moves` says whether partitions of the run's inputs move between processes with the states that
+    belong to them: an input then yields `Moves`."""
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Context:
         state: Path | None = None,
         epoch_seconds: float | None = None,
         shared: bool = False,
+        moves: bool = False,
     ) -> None:
         self.name = name
         self.state = state
@@ -75,6 +79,7 @@ class Context:
         self.epoch = 0
         self.epoch_seconds = epoch_seconds
         self.shared = shared
+        self.moves = moves
         self._observations = observations if observations is not None else {}
 
     @cached_property
@@ -129,6 +134,8 @@ class Input(Component):
     shared: bool = False
     """Whether other processes may read it at the same time, each its share, as the members of a
     consumer group do."""
+    hands_over: bool = False
+    """Whether it can tell by `Moves` which partitions leave and come."""
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         """Yield batches from after `positions`, a mapping from source to its last `resume`.
@@ -141,6 +148,10 @@ class Input(Component):
     def commit(self, positions: Mapping[str, Any]) -> None:
         """A hint that everything up to `positions` is safe; it may be lost, repeated or late. It
         comes from the run's thread, while `read` may be waiting on another."""
+
+    def moved(self, positions: Mapping[str, Any]) -> None:
+        """The answer to `Moves`, from the run's thread: what leaves may be given away, and what
+        comes is read from after these positions, or from the start where there is none."""
 
     def split(self, n: int) -> Sequence[Input]:
         """At most `n` inputs that together read the same records."""
@@ -227,6 +238,10 @@ class Stage(Component):
     satisfied: bool = False
     """True once no further record can matter; when every path has such a stage, reading stops."""
 
+    partitioned: bool = False
+    """Whether every source has a state of its own. The run then works with a copy of this stage for
+    each, made before it is opened, and the state of a partition goes where its partition goes."""
+
     def process(self, batch: Batch) -> Iterable[Batch]:
         """Answer for every record of `batch`, now or in a later batch (see `Batch.consumed`)."""
         raise NotImplementedError
@@ -307,8 +322,10 @@ class Output(Component):
         raise NotImplementedError
 
     def settles(self, source: Input) -> bool:
-        """Asked by `penstock check` about an input that is `shared`: whether its records are here
-        once even when another process is given some again after this one has died."""
+        """Asked about an input that is `shared`: whether its records are here once even when
+        another process is given some again after this one has died. Of a transactional output also
+        whether nothing of a partition can be committed here any more once it has gone to another
+        process, so that the last checkpoint says where that one goes on."""
         return self.delivery == "keyed"
 
     def flush(self) -> None:
@@ -360,6 +377,11 @@ class TransactionalOutput(Output):
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
         """The checkpoint that was last committed here."""
         raise NotImplementedError
+
+    def checkpoint_of(self, pipeline: str) -> Checkpoint | None:
+        """The checkpoint that another worker has last committed here, of which this one takes a
+        partition over. Asked between two epochs; it must leave that worker alone."""
+        return self.checkpoint(pipeline)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         """Make what was written since the last commit visible, together with `checkpoint`.

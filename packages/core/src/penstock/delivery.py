@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .components import Input, Output, Stage, TransactionalOutput
 from .errors import RunError
 from .holder import alive, this_process
+from .partitions import Partitioned
 from .reparse import retraction, retraction_of_mended
 from .spool import Spool
 from .store import Checkpoint, DeadLetter, IndexedKey, Store
@@ -360,6 +361,13 @@ class Delivery:
             positions={source: found.positions[source] for source in kept},
             # One that had a position and no record, as an empty partition does, has no ordinal.
             ordinals={one: found.ordinals[one] for one in kept if one in found.ordinals},
+            tenures=found.tenures,
+            # What is left of them is of partitions that were given to others.
+            states={
+                node.name: found.states[node.name]
+                for node in self._stages()
+                if isinstance(node.component, Partitioned) and node.name in found.states
+            },
         )
 
     # ---- at the end of an epoch -----------------------------------------------------------------
@@ -476,6 +484,26 @@ class Delivery:
                 hint="give the run a store with a folder",
             )
         return Spool(self._spool_folder, self.pipeline, generation)
+
+    # ---- partitions that move between processes -------------------------------------------------
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """The inputs whose partitions move with the states that belong to them: those that can say
+        when, if what is committed in the only transactional output says where others go on."""
+        parties = self._transactional()
+        inputs = [cast(Input, node.component) for node in self._inputs()]
+        able = [one for one in inputs if one.shared and one.hands_over]
+        if len(parties) != 1 or not all(map(_output(parties[0]).settles, able)):
+            return frozenset()
+        return frozenset(node.name for node in self._inputs() if node.component in able)
+
+    def checkpoint_of(self, pipeline: str) -> Checkpoint | None:
+        """What another worker has last committed."""
+        (node,) = self._transactional()
+        output = cast(TransactionalOutput, node.component)
+        found: Checkpoint | None = node.guarded(lambda: output.checkpoint_of(pipeline))
+        return found
 
     # ---- nodes ----------------------------------------------------------------------------------
 

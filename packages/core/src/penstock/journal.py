@@ -30,6 +30,8 @@ class NodeReport:
     merged: int = 0
     dead: int = 0
     skipped: int = 0
+    taken: int = 0
+    handed: int = 0
     held: int = 0
     earlier: int = 0
     seconds: float = 0.0
@@ -45,15 +47,20 @@ class NodeReport:
         return (self.handled - self.earlier) / self.seconds if self.seconds else 0.0
 
 
+_CAME = ("read", "copied", "added", "taken")
+_WENT = ("written", "filtered", "merged", "dead", "skipped", "handed", "held")
+
+
 @dataclass
 class Balance:
     """Where every record went.
 
-    `read + copied + added = written + filtered + merged + dead + skipped + held`
+    `read + copied + added + taken = written + filtered + merged + dead + skipped + handed + held`
 
     `copied` counts what fan-out handed to more than one branch, `added` what a stage made beyond
     its input, `merged` what a stage folded into other records, `held` what was still inside when
-    the run was cut off. `errors` names every place where the sums do not meet.
+    the run was cut off. `taken` and `handed` count those that were inside when their partition came
+    from another process or went to one. `errors` names every place where the sums do not meet.
     """
 
     read: int = 0
@@ -65,25 +72,24 @@ class Balance:
     dead: int = 0
     skipped: int = 0
     held: int = 0
+    taken: int = 0
+    handed: int = 0
     errors: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
-        came = self.read + self.copied + self.added
-        went = self.written + self.filtered + self.merged + self.dead + self.skipped + self.held
-        return came == went and not self.errors
+        return not self.under_way and not self.errors
 
     @property
     def under_way(self) -> int:
         """Records that were between two nodes when a run was cut off, counted as nothing else."""
-        came = self.read + self.copied + self.added
-        went = self.written + self.filtered + self.merged
+        came = self.read + self.copied + self.added + self.taken
+        went = self.written + self.filtered + self.merged + self.handed
         return came - went - self.dead - self.skipped - self.held
 
     def __str__(self) -> str:
-        left = _sum({"read": self.read, "copied": self.copied, "added": self.added})
-        names = ("written", "filtered", "merged", "dead", "skipped", "held")
-        right = _sum({name: getattr(self, name) for name in names}, keep=("filtered", "dead"))
+        left = _sum({name: getattr(self, name) for name in _CAME})
+        right = _sum({name: getattr(self, name) for name in _WENT}, keep=("filtered", "dead"))
         return f"{left} {'=' if self.holds else '≠'} {right}"
 
 
@@ -110,6 +116,8 @@ def balance_of(
         made.added += node.added
         made.merged += node.merged
         made.held += node.held
+        made.taken += node.taken
+        made.handed += node.handed
         if node.role == "input":
             made.read += node.sent + node.failed
         if node.role == "output":

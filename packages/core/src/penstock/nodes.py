@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from .errors import PenstockError, RunError
 from .failures import Failures, describe
 from .journal import NodeReport
 from .options import mask, secrets_of
+from .partitions import Partitioned
 from .steps import Step, allowed_tries, pause, retrying, separate, step_of
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ _COUNTED = (
     "skipped",
     "added",
     "merged",
+    "taken",
+    "handed",
 )
 
 
@@ -64,6 +68,7 @@ class Duties:
     spool: Callable[[NodeRun, Batch, Sequence[Failure]], None] | None = None
     state: Path | None = None
     epoch_seconds: float | None = None
+    moving: frozenset[str] = frozenset()
 
 
 class NodeRun:
@@ -79,6 +84,8 @@ class NodeRun:
         self.name = node.name
         self.role = node.role
         self.component = node.component
+        if self.is_stage and cast(Stage, node.component).partitioned:
+            self.component = Partitioned(cast(Stage, node.component))
         self.settings = node.settings
         component = getattr(node.component, "inner", node.component)
         self.secrets = secrets_of(component) | secrets_of(getattr(component, "broker", component))
@@ -90,6 +97,7 @@ class NodeRun:
         self.received = self.sent = self.answered = 0
         self.filtered = self.failed = self.dead = self.skipped = 0
         self.added = self.merged = 0
+        self.taken = self.handed = 0
         self.earlier = 0
         self.seconds = 0.0
         self.progress: float | None = None
@@ -124,6 +132,7 @@ class NodeRun:
             state=duties.state,
             epoch_seconds=duties.epoch_seconds,
             shared=self.is_shared,
+            moves=bool(duties.moving),
         )
         self.context = context
         try:
@@ -132,12 +141,17 @@ class NodeRun:
             if not self.settings.optional:
                 raise self.broken(error) from error
             self.switch_off(error)
+        if isinstance(self.component, Partitioned):
+            self.component.step_of = self._step_of
+            self.component.moving = duties.moving
         if self.is_stage:
-            one = getattr(self.component, "transform", None) or getattr(
-                self.component, "inspect", None
-            )
-            recover = retrying(one, self.settings, duties.clock, duties.chance) if one else None
-            self.step = step_of(cast(Stage, self.component), recover)
+            self.step = self._step_of(cast(Stage, self.component))
+
+    def _step_of(self, stage: Stage) -> Step:
+        one = getattr(stage, "transform", None) or getattr(stage, "inspect", None)
+        duties = self.duties
+        recover = retrying(one, self.settings, duties.clock, duties.chance) if one else None
+        return step_of(stage, recover)
 
     # ---- stages ---------------------------------------------------------------------------------
 
@@ -192,6 +206,24 @@ class NodeRun:
             self.added += sent - passed
         else:
             self.merged += passed - sent
+
+    # ---- states that move --------------------------------------------------------------------
+
+    def hand_over(self, source: str) -> None:
+        """Put the state of a partition aside, which others go on with."""
+        self.handed += self.guarded(partial(self._partitioned.put_aside, source))
+
+    def take_over(self, source: str, kept: Any, *, own: bool) -> None:
+        """Go on with the state of a partition, which we had put aside ourselves or not."""
+        held = self.guarded(partial(self._partitioned.take, source, kept))
+        if own and held <= self.handed:
+            self.handed -= held
+        else:
+            self.taken += held
+
+    @property
+    def _partitioned(self) -> Partitioned:
+        return cast(Partitioned, self.component)
 
     # ---- outputs --------------------------------------------------------------------------------
 
@@ -288,6 +320,11 @@ class NodeRun:
         message = mask(describe(error), self.secrets)
         self.duties.warnings.append(f"{self.name} is optional and was left out: {message}")
 
+    @property
+    def held(self) -> int:
+        """Records that a stage has in it."""
+        return self.received + self.taken - self.answered - self.handed
+
     def counts(self) -> dict[str, int]:
         """Everything counted so far, for the checkpoint of a run that may have to be resumed."""
         return {name: getattr(self, name) for name in _COUNTED}
@@ -296,6 +333,8 @@ class NodeRun:
         for name in _COUNTED:
             setattr(self, name, counts.get(name, 0))
         self.earlier = self.report().handled
+        if isinstance(self.component, Partitioned):  # it begins with the states that do not move
+            self.handed += self.held - self.component.held
 
     def report(self) -> NodeReport:
         return NodeReport(
@@ -310,7 +349,9 @@ class NodeRun:
             skipped=self.skipped,
             added=self.added,
             merged=self.merged,
-            held=self.received - self.answered if self.is_stage else 0,
+            taken=self.taken,
+            handed=self.handed,
+            held=self.held if self.is_stage else 0,
             earlier=self.earlier,
             seconds=self.seconds,
             observations=self.observations,

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from .batch import EPOCH_END, Batch, moved, size_of
+from .batch import EPOCH_END, Batch, Moves, moved, size_of
 from .care import STAY, Care, cut, last_ordinal
 from .combine import ENDED, in_turn
 from .components import Input, Stage
@@ -22,6 +22,7 @@ from .failures import Failures, describe
 from .graph import Graph
 from .journal import Report
 from .keys import Keys
+from .moving import change_hands
 from .nodes import Duties, NodeRun, copy_of, faults, node_runs
 from .reporting import check_balance, report_of
 from .schedule import Clock, SystemClock
@@ -127,6 +128,7 @@ class Run:
         self.stages = [node for node in self.nodes.values() if node.is_stage]
         self.positions: dict[str, Any] = {}
         self.ordinals: dict[str, int] = {}
+        self.tenures: dict[str, int] = {}
         self.warnings: list[str] = []
         self.waiting: Callable[[], Mapping[str, int]] = dict
         self.left_over: Callable[[NodeRun], Iterable[Batch]] = lambda node: ()
@@ -159,6 +161,7 @@ class Run:
         self._reading = self._driven = False
         self._care = Care(self.delivery.attempt)
         self._done: dict[str, int] = {}
+        self._moves: tuple[NodeRun, Moves] | None = None
         self._begun_at: Mapping[str, int] = {}
 
     # ---- the whole run --------------------------------------------------------------------------
@@ -263,6 +266,9 @@ class Run:
             component = cast(Input, node.component)
             node.guarded(partial(component.commit, self._positions_of(node)))
         self.events.checkpoint_saved(self, checkpoint)
+        if self._moves is not None:
+            change_hands(self, *self._moves)
+            self._moves = None
         return more and self.stopping is None
 
     def turns(self) -> Batches:
@@ -330,6 +336,8 @@ class Run:
                 continue  # no limit may keep a run from noticing that it is done
             if batch is None:
                 self._idle(push, settle)
+            elif type(batch) is Moves:
+                self._moves = (self.nodes[name], batch)
             elif batch is not EPOCH_END:
                 if self.limits.bytes is not None:
                     room -= size_of(batch)
@@ -339,7 +347,7 @@ class Run:
                     self._end_unwanted()
             if self.max_records is not None and self.read - self.resumed_at >= self.max_records:
                 self.stopping = self.limit = f"after {self.max_records} records"
-            full = batch is EPOCH_END or room <= 0
+            full = batch is EPOCH_END or self._moves is not None or room <= 0
             if full or (limit is not None and self.read - begun >= limit):
                 return True
             now = self.clock.monotonic()
@@ -466,6 +474,7 @@ class Run:
         self.epochs = start.epoch
         self.positions = dict(start.positions)
         self.ordinals = dict(start.ordinals)
+        self.tenures = dict(start.tenures)
         self._begun_at = start.ordinals
         self.warnings.extend(self.delivery.notes)
         self._begun = self.clock.monotonic()
@@ -492,6 +501,7 @@ class Run:
             self.epochs,
             positions=dict(self.positions),
             ordinals=dict(self.ordinals),
+            tenures=dict(self.tenures),
             counts={name: node.counts() for name, node in self.nodes.items()},
             started=self.delivery.start.started,
             reparse=self.delivery.start.reparse,
@@ -523,6 +533,16 @@ class Run:
             if source == node.name or source.startswith(partitions)
         }
 
+    def take_over(self, source: str, position: Any, ordinal: int | None) -> None:
+        """Go on with a partition where another process stopped, which may be inside a batch."""
+        for known, value in ((self.positions, position), (self.ordinals, ordinal)):
+            known.pop(source, None)
+            if value is not None:
+                known[source] = value
+        self._done.pop(source, None)
+        if ordinal is not None:
+            self._done[source] = ordinal
+
     # ---- opening, closing, reporting ------------------------------------------------------------
 
     def _open(self, nodes: Sequence[NodeRun] | None = None) -> None:
@@ -537,6 +557,7 @@ class Run:
             spool=self.delivery.spool if self.delivery.spools else None,
             state=getattr(self.store, "folder", None),
             epoch_seconds=self.limits.seconds or float("inf"),
+            moving=self.delivery.moving,
         )
         # Outputs first: a wrong password should stop the run before anything is read.
         for node in nodes or [*self.outputs, *self.stages, *self.inputs]:

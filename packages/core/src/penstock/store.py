@@ -80,7 +80,9 @@ class Checkpoint:
     next run finds them there. `by_hand` says that a person has put this checkpoint into the store:
     it outweighs that of an output. `reparse` stands in the checkpoints of a reparse: what was
     written up to that epoch is taken back, at the end, where it was not written again. `engine` is
-    the engine that alone understands the positions; "" is any that reads the inputs.
+    the engine that alone understands the positions; "" is any that reads the inputs. `tenures`
+    counts, by source, how often a partition that moves between processes has been taken over: of
+    several checkpoints that know of it, the one with the highest is right.
     """
 
     pipeline: str
@@ -101,6 +103,7 @@ class Checkpoint:
     by_hand: bool = False
     reparse: int | None = None
     engine: str = ""
+    tenures: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps({one.name: getattr(self, one.name) for one in fields(self)})

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from threading import Thread
 from typing import Any
@@ -127,10 +127,11 @@ def _check(options: Any, pipeline: Pipeline) -> None:
                 where=f"--{name}",
                 hint="give the inputs another group, or run without --workers",
             )
-    used = {step.name for pipe in pipeline.spec.pipes.values() for step in pipe}
+    names = {step.name for pipe in pipeline.spec.pipes.values() for step in pipe}
+    used = {name: made.component() for name, made in pipeline.made.items() if name in names}
     problems = []
     for name, made in pipeline.made.items():
-        wrong = _wrong(made.component()) if name in used else None
+        wrong = _wrong(used[name], used) if name in used else None
         if wrong is not None:
             what, hint = wrong
             document = pipeline.spec.document
@@ -144,7 +145,7 @@ def _check(options: Any, pipeline: Pipeline) -> None:
         raise ConfigError(problems)
 
 
-def _wrong(component: Any) -> tuple[str, str] | None:
+def _wrong(component: Any, all_of_them: Mapping[str, Any]) -> tuple[str, str] | None:
     """What keeps a component from being in several workers, and what to do."""
     if isinstance(component, Input) and not component.shared:
         return (
@@ -154,9 +155,31 @@ def _wrong(component: Any) -> tuple[str, str] | None:
     if isinstance(component, Output) and component.delivery == "rewindable":
         return "takes one writer, not several workers", "write to a stream or a table"
     if isinstance(component, Stage) and type(component).snapshot is not Stage.snapshot:
+        if not component.partitioned:
+            return (
+                "keeps state, which cannot move to another worker with its partition",
+                "run without --workers, or do this in a pipeline behind it",
+            )
+        return _keeps(list(all_of_them.values()))
+    return None
+
+
+def _keeps(components: Sequence[Any]) -> tuple[str, str] | None:
+    """What keeps the states of partitions from moving between workers, and what to do."""
+    inputs = [one for one in components if isinstance(one, Input)]
+    parties = [
+        one for one in components if isinstance(one, Output) and one.delivery == "transactional"
+    ]
+    if not all(one.hands_over for one in inputs):
         return (
-            "keeps state, which cannot move to another worker with its partition",
-            "run without --workers, or do this in a pipeline behind it",
+            "keeps a state for each partition, and an input cannot hand it over",
+            "read a stream of a broker that can, or run without --workers",
+        )
+    if len(parties) != 1 or not all(map(parties[0].settles, inputs)):
+        return (
+            "keeps a state for each partition, which must be committed where no worker that has "
+            "lost the partition still can",
+            "write to one stream of the same broker, and from there in a pipeline behind it",
         )
     return None
 
