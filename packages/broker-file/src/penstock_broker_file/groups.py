@@ -3,7 +3,8 @@
     groups/shop/
         members/7f3c…   one file for each member, locked while it lives
         0.lock          locked by the member that reads partition 0
-        0.json          how far the group has come there, and which pipeline says so
+        0.json          how far the group has come there, which pipeline says so, and which may
+                        have committed more since
 
 There is no coordinator. Each member looks who is there, from which follows which partitions should
 be its own; it gives back those that should not, and takes those that are free. A member that dies
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +28,12 @@ _LOOK_EVERY = 0.2
 
 
 class Kept(NamedTuple):
-    """How far a group has come in a partition, and the pipeline that noted it."""
+    """How far a group has come in a partition, and the pipeline that noted it, if one has.
+    `holders` are those that may have committed something there, the last one first."""
 
-    position: Mapping[str, Any]
-    by: str
+    position: Mapping[str, Any] | None
+    by: str | None
+    holders: Sequence[str]
 
 
 class Group:
@@ -67,21 +70,41 @@ class Group:
                 new.add(number)
         return new
 
+    def is_taken(self, number: int) -> bool:
+        """Whether somebody reads a partition that is not ours."""
+        lock = Lock(self.folder / f"{number}.lock")
+        if not lock.take(wait=False):
+            return True
+        lock.release()
+        return False
+
     def give_back(self, number: int) -> None:
         self.owned.pop(number).release()
 
     def kept(self, number: int) -> Kept | None:
         """How far the group has come in a partition."""
         try:
-            found = json.loads((self.folder / f"{number}.json").read_bytes())
+            found = json.loads(self._note(number).read_bytes())
         except FileNotFoundError:
             return None
-        return Kept(found["position"], found["by"])
+        return Kept(found["position"], found["by"], found.get("holders", [found["by"]]))
 
     def keep(self, number: int, position: Mapping[str, Any], by: str) -> None:
-        """Note durably how far the group has come in a partition of ours."""
+        """Note durably how far the group has come in a partition of ours, as committed by us."""
         text = json.dumps({"position": position, "by": by})
-        write_safely(self.folder / f"{number}.json", text.encode())
+        write_safely(self._note(number), text.encode())
+
+    def enter(self, number: int, pipeline: str) -> Kept:
+        """Note durably that from now on this pipeline, too, may commit something of a partition of
+        ours; what was noted before."""
+        before = self.kept(number) or Kept(None, None, [])
+        if pipeline not in before.holders:
+            now = before._replace(holders=[pipeline, *before.holders])
+            write_safely(self._note(number), json.dumps(now._asdict()).encode())
+        return before
+
+    def _note(self, number: int) -> Path:
+        return self.folder / f"{number}.json"
 
     def leave(self) -> None:
         for number in list(self.owned):

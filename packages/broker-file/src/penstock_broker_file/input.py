@@ -14,6 +14,8 @@ from penstock import (
     Context,
     Failure,
     Input,
+    Moves,
+    Noted,
     RecordError,
     RunError,
     component,
@@ -53,6 +55,7 @@ class FileStreamInput(Input):
     codec: Literal["json"] = option(default="json", help="How a record is written.")
 
     finite = False
+    hands_over = True
     broker: Any = None
 
     @property
@@ -69,6 +72,7 @@ class FileStreamInput(Input):
         self._begun: dict[int, int] = {}
         self._changing = Lock()  # of partitions, while the run tells what is safe
         self._committed = Event()
+        self._begin_with: dict[int, Any] | None = None
         self._parser = Parser()
         self._stream = Stream(self.broker.folder_of(self.stream))
         if self.until == "end" and not self._stream.exists:
@@ -122,6 +126,10 @@ class FileStreamInput(Input):
         self._committed.set()
         self.context.observe("lag", self.lag())
 
+    def moved(self, positions: Mapping[str, Any]) -> None:
+        self._begin_with = {int(one.rpartition("/")[2]): at for one, at in positions.items()}
+        self._committed.set()
+
     def lag(self) -> int:
         """Records of our partitions that are there and were not read yet."""
         tips = self._stream.head().tips
@@ -149,42 +157,100 @@ class FileStreamInput(Input):
     def _share(self, group: Group) -> Iterator[Batch]:
         """Give partitions back to the group and take others, with nothing of them under way."""
         surplus = group.surplus()
+        if self.context.moves:
+            yield from self._hand_over(group, surplus)
+            return
         if surplus and any(self._given.get(n) != self._safe.get(n) for n in surplus):
             self._committed.clear()
             yield EPOCH_END
-            if not self._committed.wait(_PATIENCE):
-                raise RunError("waited in vain for a checkpoint", hint="use a shorter epoch")
+            self._wait()
         with self._changing:
-            for number in surplus:
-                self._readers.pop(number).close()
-                del self._begun[number]
-                group.give_back(number)
+            self._give_back(group, surplus)
             for number in sorted(group.claim()):
                 self._begin(number, self._begin_at(group, number))
+
+    def _hand_over(self, group: Group, surplus: set[int]) -> Iterator[Batch]:
+        """As `_share`, where what belongs to partitions is in the checkpoints of their readers. A
+        partition is given back when its state is put aside, and read when it is there."""
+        with self._changing:
+            new = sorted(group.claim())
+        if not surplus and not new:
+            return
+        name, pipeline = self.context.name, self.context.pipeline
+        before = {number: group.enter(number, pipeline) for number in new}
+        moves = Moves(
+            leaving=[f"{name}/{number}" for number in surplus],
+            coming={
+                f"{name}/{number}": Noted(one.holders, one.position, one.by)
+                for number, one in before.items()
+            },
+            settled=[
+                f"{name}/{number}"
+                for number in set(range(group.partitions)) - group.owned.keys()
+                if (kept := group.kept(number)) and pipeline not in kept.holders
+            ],
+        )
+        self._committed.clear()
+        yield moves
+        begin_with = self._answer()
+        with self._changing:
+            self._give_back(group, surplus)
+            for number in new:
+                self._begin(number, begin_with.get(number))
+
+    def _answer(self) -> Mapping[int, Any]:
+        """Where to begin in the partitions that came."""
+        while True:
+            self._wait()
+            self._committed.clear()
+            answer, self._begin_with = self._begin_with, None
+            if answer is not None:
+                return answer
+
+    def _wait(self) -> None:
+        if not self._committed.wait(_PATIENCE):
+            raise RunError("waited in vain for a checkpoint", hint="use a shorter epoch")
+
+    def _give_back(self, group: Group, surplus: set[int]) -> None:
+        for number in surplus:
+            self._readers.pop(number).close()
+            del self._begun[number]
+            group.give_back(number)
 
     def _begin_at(self, group: Group, number: int) -> Mapping[str, Any] | None:
         """What another pipeline has noted last outweighs where this one once was; what this one
         has noted itself does not: it may have been put back, or told to start over."""
         kept = group.kept(number)
-        if kept is not None and kept.by != self.context.pipeline:
+        if kept is not None and kept.by not in (None, self.context.pipeline):
             return kept.position
         return self._safe.get(number) or self._kept[number]
 
     def _is_over(self) -> bool:
-        """Whether there is nothing left to wait for; a member of a group without a partition waits
-        as long as there is something to take over."""
-        if self._readers:
-            return all(self._is_done(*one) for one in self._readers.items())
-        if self._group is None or self.until == "never":
+        """Whether there is nothing left to wait for. A member of a group waits as long as there is
+        something to take over: with no partition of its own, whatever is not read to its end; else
+        what nobody has, as it was on its way to a member that has ended."""
+        if not all(self._is_done(*one) for one in self._readers.items()):
             return False
-        tips = self._stream.head().tips
-        kept = [self._group.kept(number) for number in range(len(tips))]
+        group = self._group
+        if group is None:
+            return True
+        if self.until == "never":
+            return False
         return all(
-            one is not None
-            and one.position["record"] >= (end if self.until == "end" else tip.records)
-            and (bool(one.position.get("ended")) or self.until == "end")
-            for one, tip, end in zip(kept, tips, self._ends)
+            self._is_read(group, number) or (bool(self._readers) and group.is_taken(number))
+            for number in range(group.partitions)
+            if number not in self._readers
         )
+
+    def _is_read(self, group: Group, number: int) -> bool:
+        """Whether the group has read a partition to its end."""
+        kept = group.kept(number)
+        if kept is None or kept.position is None:
+            return False
+        if self.until == "end":
+            return bool(kept.position["record"] >= self._ends[number])
+        tip = self._stream.head().tips[number]
+        return kept.position["record"] >= tip.records and bool(kept.position.get("ended"))
 
     def _is_done(self, number: int, reader: PartitionReader) -> bool:
         if self.until == "never":

@@ -16,6 +16,7 @@ from penstock import (
     Context,
     Failure,
     FencedError,
+    Input,
     TransactionalOutput,
     component,
     option,
@@ -61,6 +62,13 @@ class FileStreamOutput(TransactionalOutput):
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
         return _checkpoint(self._stream.head(), self._writer_of(pipeline))
+
+    def settles(self, source: Input) -> bool:
+        """A partition of our streams goes to another process when its last reader has committed, or
+        is dead and can no longer."""
+        from .input import FileStreamInput
+
+        return isinstance(source, FileStreamInput)
 
     def _writer_of(self, pipeline: str) -> str:
         return f"{pipeline}/{self.context.name}"
