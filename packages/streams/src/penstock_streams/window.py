@@ -116,6 +116,11 @@ class Window(Transformer):
         "anything, all close.",
         check=_positive,
     )
+    partitioned: bool = option(
+        default=False,
+        help="Every partition of the input has windows and a watermark of its own, which go where "
+        "it goes: several workers may share the partitions.",
+    )
     max_windows: int = option(
         default=100_000, help="Stop the run rather than hold more windows open.", check=_positive
     )
