@@ -19,7 +19,7 @@ from penstock_broker_kafka.library import load
 
 from .oracle import Verdict
 
-__all__ = ["NO_TRANSACTIONS", "Fleet", "Seen", "compared"]
+__all__ = ["NO_TRANSACTIONS", "Fleet", "Members", "Seen", "compared"]
 
 PARTITIONS = 3
 _SUPPORT = str(Path(__file__).parents[1])
@@ -54,80 +54,16 @@ class Seen:
         return sum(map(len, self.partitions.values()))
 
 
-class Fleet:
-    """Workers of one pipeline, which read a topic as a group and write to an `output`. `variant` is
-    the wrong way in which they do so, one of `variants`."""
+class Members:
+    """Processes of one pipeline in a folder, NAME.yaml, which come, go and are killed. `variant` is
+    the wrong way in which they work, one of `variants`."""
 
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        folder: Path,
-        *,
-        seed: int,
-        output: str = TRANSACTIONS,
-        variant: str = "",
-    ) -> None:
-        self.url, self.name, self.folder, self.variant = url, name, folder / name, variant
+    def __init__(self, name: str, folder: Path, *, seed: int, variant: str = "") -> None:
+        self.name, self.folder, self.variant = name, folder / name, variant
         self.folder.mkdir()
-        text = _PIPELINE.format(url=url, name=name, output=output.format(name=name))
-        (self.folder / f"{name}.yaml").write_text(text)
         self.chance = random.Random(seed)
-        self.sent = Seen()
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self._enough = Event()
-        self._gone = False
-        admin = load().KafkaAdminClient(bootstrap_servers=url)
-        admin.create_topics(
-            {f"{name}.{one}": {"num_partitions": PARTITIONS} for one in ("in", "out")}
-        )
-        admin.wait_for_topics([f"{name}.in", f"{name}.out"])
-        admin.close()
-
-    # ---- messages that keep coming, and somebody who reads along ---------------------------------
-
-    def feed(self, rate: int, total: int | None = None) -> Thread:
-        """Send numbers until there are enough kills, or `total` of them."""
-
-        def work() -> None:
-            producer: Any = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
-            number = 0
-            while number < total if total is not None else not self._enough.is_set():
-                for number in range(number + 1, number + rate // 20 + 1):  # noqa: B020
-                    text = str(number).encode()
-                    done = producer.send(f"{self.name}.in", b'{"n":%b}' % text, text)
-                    self.sent.partitions[done._produce_future.topic_partition[1]].append(number)
-                time.sleep(0.05)
-            producer.flush()
-            producer.close()
-
-        thread = Thread(target=work)
-        thread.start()
-        return thread
-
-    def watch(self, isolation: str = "read_committed") -> tuple[Seen, Thread]:
-        """Read what is written meanwhile, until everything that was sent has come or `stop`."""
-        seen = Seen()
-
-        def work() -> None:
-            consumer = load().KafkaConsumer(
-                f"{self.name}.out",
-                bootstrap_servers=self.url,
-                auto_offset_reset="earliest",
-                isolation_level=isolation,
-                enable_auto_commit=False,
-            )
-            while not self._gone:
-                for tp, messages in consumer.poll(timeout_ms=200).items():
-                    numbers = [int(one.key) for one in messages]
-                    seen.partitions[tp.partition].extend(numbers)
-            consumer.close()
-
-        thread = Thread(target=work)
-        thread.start()
-        return seen, thread
-
-    # ---- members --------------------------------------------------------------------------------
 
     def start(self, member: int) -> None:
         run = ["run", f"{self.name}.yaml", "--worker", str(member), "--quiet"]
@@ -183,6 +119,80 @@ class Fleet:
         while count() == before and time.monotonic() < end:
             time.sleep(0.05)
 
+    def messages(self) -> str:
+        """What the members have said."""
+        return (self.folder / "said.txt").read_text()
+
+
+class Fleet(Members):
+    """Workers of one pipeline, which read a topic as a group and write to an `output`."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        folder: Path,
+        *,
+        seed: int,
+        output: str = TRANSACTIONS,
+        variant: str = "",
+    ) -> None:
+        super().__init__(name, folder, seed=seed, variant=variant)
+        self.url = url
+        text = _PIPELINE.format(url=url, name=name, output=output.format(name=name))
+        (self.folder / f"{name}.yaml").write_text(text)
+        self.sent = Seen()
+        self._gone = False
+        admin = load().KafkaAdminClient(bootstrap_servers=url)
+        admin.create_topics(
+            {f"{name}.{one}": {"num_partitions": PARTITIONS} for one in ("in", "out")}
+        )
+        admin.wait_for_topics([f"{name}.in", f"{name}.out"])
+        admin.close()
+
+    # ---- messages that keep coming, and somebody who reads along ---------------------------------
+
+    def feed(self, rate: int, total: int | None = None) -> Thread:
+        """Send numbers until there are enough kills, or `total` of them."""
+
+        def work() -> None:
+            producer: Any = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
+            number = 0
+            while number < total if total is not None else not self._enough.is_set():
+                for number in range(number + 1, number + rate // 20 + 1):  # noqa: B020
+                    text = str(number).encode()
+                    done = producer.send(f"{self.name}.in", b'{"n":%b}' % text, text)
+                    self.sent.partitions[done._produce_future.topic_partition[1]].append(number)
+                time.sleep(0.05)
+            producer.flush()
+            producer.close()
+
+        thread = Thread(target=work)
+        thread.start()
+        return thread
+
+    def watch(self, isolation: str = "read_committed") -> tuple[Seen, Thread]:
+        """Read what is written meanwhile, until everything that was sent has come or `stop`."""
+        seen = Seen()
+
+        def work() -> None:
+            consumer = load().KafkaConsumer(
+                f"{self.name}.out",
+                bootstrap_servers=self.url,
+                auto_offset_reset="earliest",
+                isolation_level=isolation,
+                enable_auto_commit=False,
+            )
+            while not self._gone:
+                for tp, messages in consumer.poll(timeout_ms=200).items():
+                    numbers = [int(one.key) for one in messages]
+                    seen.partitions[tp.partition].extend(numbers)
+            consumer.close()
+
+        thread = Thread(target=work)
+        thread.start()
+        return seen, thread
+
     def settle(self, count: Callable[[], int], seconds: float) -> bool:
         """Wait until everything has come; whether it has."""
         end = time.monotonic() + seconds
@@ -195,10 +205,6 @@ class Fleet:
         for member in list(self.processes):
             self.strike(member, signal.SIGTERM)
         self._gone = True
-
-    def messages(self) -> str:
-        """What the members have said."""
-        return (self.folder / "said.txt").read_text()
 
 
 def compared(sent: Seen, seen: Seen) -> Verdict:

@@ -168,6 +168,18 @@ def inserts_documents() -> None:
     MongoOutput.finish = lambda self: None  # type: ignore[method-assign]
 
 
+def leaves_the_states_behind() -> None:
+    """A run that takes a partition over at the right position, with nothing that belongs to it."""
+    from penstock.partitions import Partitioned
+
+    take = Partitioned.take
+
+    def take_nothing(self: Partitioned, source: str, kept: Any) -> int:
+        return take(self, source, None)
+
+    Partitioned.take = take_nothing  # type: ignore[method-assign]
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     "ignores the mark": ignores_the_mark,
     "saves positions first": saves_positions_first,
@@ -179,4 +191,5 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "keeps no checkpoint": keeps_no_checkpoint,
     "appends at the end of the file": appends_at_the_end,
     "inserts documents": inserts_documents,
+    "leaves the states behind": leaves_the_states_behind,
 }

@@ -1,0 +1,74 @@
+"""Windows that workers make together, under kills: those that one process makes, whoever had the
+partition when, and with whatever was in them when it moved."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faults.certificates import Wrong
+from faults.oracle import Verdict
+from faults.windows import Herd
+
+KILL, LEAVE = signal.SIGKILL, signal.SIGTERM
+LEAVES_BEHIND = "leaves the states behind"
+
+
+@pytest.fixture
+def herd(tmp_path: Path) -> Iterator[Callable[..., Herd]]:
+    made: list[Herd] = []
+
+    def make(name: str, **options: str) -> Herd:
+        made.append(Herd(tmp_path, name, seed=len(made), **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            one.stop()
+
+
+@pytest.mark.timeout(400)
+def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
+    herd: Callable[..., Herd], certify: Callable[..., None], long: bool
+) -> None:
+    one = herd("shop")
+    kills, right = harassed(one, 60 if long else 6)
+    assert right == Verdict(), one.messages()
+    naive = herd("naive", variant=LEAVES_BEHIND)
+    tried, wrong = harassed(naive, 3)
+    assert wrong.lost
+    assert wrong.repeated
+    certify(
+        "workers killed",
+        f"windows of a stream in a folder, a group of three to four, {one.fed:,} records",
+        kills,
+        right,
+        wrong=Wrong(LEAVES_BEHIND, tried, wrong),
+    )
+
+
+def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
+    """How often workers were killed, while others came and left, and what they have made of it."""
+
+    def come_and_go(_: int) -> None:
+        if 4 in one.processes:
+            one.strike(4, LEAVE)
+        else:
+            one.start(4)
+
+    feeding = one.feed(2000)
+    done = one.harass(
+        3,
+        lambda n: n >= kills,
+        pause=(0.1, 1.0),
+        how=(KILL,),
+        between=come_and_go,
+        count=lambda: one.made,
+    )
+    feeding.join()
+    assert set(one.finish(120)) == {0}, one.messages()
+    return done, one.verdict()
