@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def inserts_documents() -> None:
     def write(self: MongoOutput, batch: Any) -> None:
         self._target.insert_many([dict(record) for record in batch.records])
 
-    client.connect = lambda uri, timeout: connect(uri, timeout, retryWrites=False)
+    client.connect = partial(connect, retryWrites=False)
     MongoOutput.delivery = "append"  # type: ignore[method-assign, assignment]
     MongoOutput.write = write  # type: ignore[method-assign]
     MongoOutput.prepare = lambda self, epoch: None  # type: ignore[method-assign]
