@@ -258,6 +258,7 @@ class DjangoOutput(TransactionalOutput):
             except Exception as error:
                 if not _is_of_a_record(error):
                     raise
+                _let_go_of_frames(error)
                 if len(part) == 1:
                     failed[part[0][0]] = _refusal(error)
                     continue
@@ -318,6 +319,15 @@ def _refusal(error: Exception) -> RecordError:
             "; ".join(f"{name}: {' '.join(told)}" for name, told in messages.items())
         )
     return RecordError(_line_of(error))
+
+
+def _let_go_of_frames(error: Exception) -> None:
+    """What Django raises and the frame that raises it hold each other, and the rows with them: a
+    megabyte of what was refused would wait for the garbage collector."""
+    inner: BaseException | None = error
+    while inner is not None:
+        inner.__traceback__ = None
+        inner = inner.__cause__ or inner.__context__
 
 
 def _line_of(error: BaseException) -> str:
