@@ -117,7 +117,8 @@ def test_a_run_without_workers_says_so_and_ends_when_one_comes(shop, rabbitmq, w
     made(shop, rabbitmq)
     with shop.start_run() as run:
         ledger = shop.ledger()
-        shop.until(lambda: (shop.folder / "ledger.db").exists() and ledger.open_run("shop"))
+        ledger.make()  # as the run does, or has done
+        shop.until(lambda: ledger.open_run("shop"))
         worker()
         said, _ = run.communicate(timeout=90)
     assert run.returncode == 0, said
@@ -147,16 +148,16 @@ def test_ctrl_c_leaves_chunks_for_the_next_run(shop, rabbitmq, worker):
 # ---- kills --------------------------------------------------------------------------------------
 
 
-def kill_at_random(shop, workers, over, *, children, whole, seed=7):
+def kill_at_random(shop, workers, over, *, children, whole, pause=0.5):
     """Kill so many single processes and so many workers, each while work is done; how many there were before it was over."""
-    chance = random.Random(seed)
+    chance = random.Random(7)
     todo = ["child"] * children + ["whole"] * whole
     chance.shuffle(todo)
     done = {"child": 0, "whole": 0}
     while todo and not over():
         before = sum(shop.paid().values())
         shop.until(lambda: over() or sum(shop.paid().values()) > before, 120)  # noqa: B023
-        time.sleep(chance.uniform(0.0, 0.5))
+        time.sleep(chance.uniform(0.0, pause))
         one = chance.choice(workers)
         if todo[-1] == "whole":
             one.kill()
@@ -180,7 +181,7 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, ta
         one.end()
     assert run.returncode == 0, said
     assert min(killed.values()) >= kills, "the run was over too soon"
-    plain, lost, killed_there = tasks.killed(chunks, kills)
+    plain, lost, killed_there = tasks.killed(chunks if LONG else 60, kills)
     if broker[0].startswith("redis") and LONG:
         time.sleep(130)  # what Redis gives again it gives late
         lost = plain.lost_and_repeated()[0]
@@ -188,7 +189,7 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, ta
     assert f"read {chunks * 10} = written {chunks * 10} + filtered 0 + dead 0" in said
     assert lost > 0
     print(f"\n{broker[0].partition(':')[0]}: {chunks} chunks, killed {killed}, lost 0, repeated 0")
-    print(f"Celery as it comes: {chunks} tasks, killed {killed_there}, lost {lost}")
+    print(f"Celery as it comes: {len(plain.ids)} tasks, killed {killed_there}, lost {lost}")
 
 
 class Tasks:
@@ -219,7 +220,12 @@ class Tasks:
         command = ["-m", "celery", "-A", "plain_tasks", "worker", "-c", "2", "-Q", queue]
         workers = [self.worker(*command, folder=self.shop.folder) for _ in range(2)]
         killed = kill_at_random(
-            self.shop, workers, lambda: is_empty(app, queue), children=kills, whole=kills
+            self.shop,
+            workers,
+            lambda: is_empty(app, queue),
+            children=kills,
+            whole=kills,
+            pause=0.1,
         )
         until_quiet(self.shop, app, queue)
         return self.shop, self.shop.lost_and_repeated()[0], killed
