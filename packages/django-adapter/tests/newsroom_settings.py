@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "django.contrib.staticfiles",
     "penstock_django",
     "newsroom",
 ]
@@ -59,3 +60,4 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 PAYMENT_API_KEY = "sesame-in-a-setting"
 STATIC_URL = "static/"
 USE_TZ = True
+PENSTOCK_STATE = Path(os.environ.get("NEWSROOM_MORE", "nowhere")) / "state"

@@ -55,7 +55,7 @@ def until(client, fits, seconds=20):
 
 
 def counts(run):
-    return {node["name"]: (node["received"], node["sent"], node["failed"]) for node in run["nodes"]}
+    return {node["node"]: (node["in"], node["out"], node["failed"]) for node in run["nodes"]}
 
 
 @pytest.mark.parametrize("output", ["elsewhere", "in the database"])

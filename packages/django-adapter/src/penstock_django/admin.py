@@ -62,10 +62,19 @@ def _asked(request: Any, *names: str) -> list[Any]:
         raise Http404 from error
 
 
+_COLUMNS = ["node", "use", "in", "out", "filtered", "failed", "rate/s"]
+
+
+def _cells(node: Mapping[str, Any]) -> list[Any]:
+    """What is shown of a node in a report, by `_COLUMNS`."""
+    arrived = "" if node.get("role") == "input" else node.get("received", 0)
+    counts = [node.get(name, 0) for name in ("sent", "filtered", "failed")]
+    return [node.get("name", ""), node.get("use", ""), arrived, *counts, round(node.get("rate", 0))]
+
+
 def _live(run: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of a run that is under way."""
-    names = ["name", "use", "received", "sent", "filtered", "failed", "rate"]
-    nodes = [{name: node.get(name, "") for name in names} for node in run["nodes"]]
+    nodes = [dict(zip(_COLUMNS, _cells(node), strict=True)) for node in run["nodes"]]
     there = RunReport.objects.filter(pk=run["run_id"]).exists()
     url = reverse("admin:penstock_django_runreport_change", args=[quote(run["run_id"])])
     return {
@@ -83,10 +92,10 @@ def _live(run: Mapping[str, Any]) -> dict[str, Any]:
 class RunReportAdmin(_Shown):
     """Runs, newest first, with what became of the records; above them those that are under way."""
 
-    list_display = ["run_id", "pipeline", "state", "read", "written", "failed", "seconds"]
+    list_display = ["run_id", "pipeline", "state", "read", "written", "failed", "took"]
     list_filter = ["status", "pipeline"]
     search_fields = ["run_id", "pipeline"]
-    fields = ["run_id", "pipeline", "state", "seconds", "nodes", "said"]
+    fields = ["run_id", "pipeline", "state", "took", "nodes", "said"]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.live)
@@ -111,6 +120,10 @@ class RunReportAdmin(_Shown):
         dead = run.status == "running" and not is_alive(run.holder, run.told)
         return "cut off" if dead else run.status
 
+    @admin.display(description="seconds", ordering="seconds")
+    def took(self, run: RunReport) -> str:
+        return f"{run.seconds:.2f}"
+
     def _balance(self, run: RunReport, name: str) -> Any:
         return json.loads(run.report).get("balance", {}).get(name, "")
 
@@ -126,10 +139,9 @@ class RunReportAdmin(_Shown):
     @admin.display(description="nodes")
     def nodes(self, run: RunReport) -> str:
         """The counts of each node."""
-        names = ["name", "use", "received", "sent", "filtered", "failed", "dead", "rate"]
-        head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
+        head = format_html_join("", "<th>{}</th>", ((name,) for name in _COLUMNS))
         rows = (
-            format_html_join("", "<td>{}</td>", ((node.get(name, ""),) for name in names))
+            format_html_join("", "<td>{}</td>", ((cell,) for cell in _cells(node)))
             for node in json.loads(run.report).get("nodes", [])
         )
         body = format_html_join("", "<tr>{}</tr>", ((row,) for row in rows))

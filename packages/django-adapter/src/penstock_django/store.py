@@ -261,7 +261,7 @@ class DjangoStore(Store):
         """Add to the story of records what a person does with their letters."""
         if letters:
             with self._step(letters[0].pipeline) as models:
-                _note(models, letters, what, who=who, texts=texts)
+                _note(models, letters, what, run_id="", who=who, texts=texts)
 
     def keep_report(self, report: Mapping[str, Any]) -> None:
         pipeline = report["pipeline"]

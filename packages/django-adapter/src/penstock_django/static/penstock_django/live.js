@@ -4,7 +4,7 @@
 (() => {
   const place = document.getElementById("penstock-live");
   if (!place) return;
-  const cells = ["name", "use", "received", "sent", "filtered", "failed", "rate"];
+  const columns = ["node", "use", "in", "out", "filtered", "failed", "rate/s"];
   let shown = false;
 
   const element = (name, text, ...inside) => {
@@ -22,8 +22,8 @@
   };
 
   const card = (run) => {
-    const table = element("table", null, row("th", cells));
-    for (const node of run.nodes) table.append(row("td", cells.map((cell) => node[cell])));
+    const table = element("table", null, row("th", columns));
+    for (const node of run.nodes) table.append(row("td", columns.map((column) => node[column])));
     const title = element("h3", null);
     title.append(run.url ? Object.assign(element("a", head(run)), { href: run.url }) : head(run));
     const made = element("section", null, title);
