@@ -1,17 +1,19 @@
-"""Settings. DATABASE_URL chooses PostgreSQL; without it, SQLite in this folder."""
+"""Settings. DATABASE_URL chooses PostgreSQL; without it, SQLite in NEWS_STATE or in this folder."""
 
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 BASE_DIR = Path(__file__).resolve().parents[1]
+STATE = Path(os.environ.get("NEWS_STATE", BASE_DIR))
+PENSTOCK_STATE = STATE / ".penstock"
 
 
 def database(url):
     if not url:
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ.get("NEWS_DB", BASE_DIR / "news.db"),
+            "NAME": STATE / "news.db",
         }
     parts = urlsplit(url)
     return {

@@ -132,6 +132,17 @@ def test_a_script_that_runs_would_be_noticed(chromium):
         _ = chromium.text
 
 
+@pytest.mark.parametrize(("required", "outcome"), [("1", "fail"), ("", "skip")])
+def test_without_a_browser_the_pages_are_left_out_unless_it_is_required(
+    monkeypatch, required, outcome
+):
+    monkeypatch.setenv("REQUIRE_SERVICES", required)
+    monkeypatch.setenv("PATH", "")
+    kinds = {"fail": pytest.fail.Exception, "skip": pytest.skip.Exception}
+    with pytest.raises(kinds[outcome], match=r"Chromium.* is not installed"):
+        Chromium()
+
+
 def test_a_run_is_watched_while_it_goes_on(chromium, url, shop):
     person("view_runreport")
     orders({"code": "a"}, {"colour": SCRIPT}, {"code": "c"}, {"code": "d"}, {"code": "e"})

@@ -342,3 +342,8 @@ def test_manage_py_refuses_mended_letters_that_it_does_not_understand(
     assert errors("retry", "orders:9") == 2
     assert "penstock errors: no dead letter 'orders:9'" in capsys.readouterr().err
     assert Letter.objects.get().attempts == 1
+
+
+def test_manage_py_runs_on_another_engine(file, capsys):
+    assert Command().run(["run", str(file), "--fresh", "--engine", "threads"]) == 6
+    assert json.loads(RunReport.objects.first().report)["engine"] == "threads"

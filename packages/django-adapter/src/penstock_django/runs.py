@@ -24,10 +24,10 @@ def open_store() -> DjangoStore:
     return DjangoStore(state_folder())
 
 
-def run_file(file: str | Path, *, fresh: bool = False) -> Report:
-    """Run a pipeline file; a run that was cut off is resumed. The report says what came of it, also
-    when it failed."""
-    pipeline = load_pipeline(file)
+def run_file(file: str | Path, *, fresh: bool = False, engine: str | None = None) -> Report:
+    """Run a pipeline file, on `engine` instead of the file's; a run that was cut off is resumed.
+    The report says what came of it, also when it failed."""
+    pipeline = load_pipeline(file, engine=engine)
     store = open_store()
     try:
         claim(store, pipeline.name, Path(file).absolute())

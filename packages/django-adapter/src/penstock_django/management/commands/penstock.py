@@ -51,8 +51,9 @@ class Command(BaseCommand):
 
         parser.add_argument("file", help="pipeline file")
         parser.add_argument("--fresh", action="store_true", help="start over")
+        parser.add_argument("--engine", metavar="NAME", help="run on this engine")
         options = parser.parse_args(words)
-        report = run_file(options.file, fresh=options.fresh)
+        report = run_file(options.file, fresh=options.fresh, engine=options.engine)
         self.stderr.write(report.table())
         return report.exit_code
 
