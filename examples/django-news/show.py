@@ -3,8 +3,8 @@
 python show.py            on SQLite, in a database of its own
 python show.py servers    and on PostgreSQL, with workers of Celery that RabbitMQ rings for
 
-The same rows must come of both. DATABASE_URL and BROKER_URL name servers; those that are not named are
-started on this machine for as long as it takes.
+The same rows must come of both. DATABASE_URL and BROKER_URL name servers; those that are not named
+are started on this machine for as long as it takes.
 """
 
 import json
