@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from penstock_testkit import (
     BrokerSuite,
+    CommandSuite,
     DialectSuite,
     EngineSuite,
     InputSuite,
@@ -31,6 +32,7 @@ TITLES: dict[str, type[Suite]] = {
     "Schedulers": SchedulerSuite,
     "Dialects": DialectSuite,
     "Syntaxes": SyntaxSuite,
+    "Commands": CommandSuite,
 }
 
 

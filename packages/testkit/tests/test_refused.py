@@ -18,6 +18,7 @@ import pytest
 
 from penstock_testkit import (
     BrokerSuite,
+    CommandSuite,
     DialectSuite,
     EngineSuite,
     InputSuite,
@@ -40,6 +41,7 @@ FAULTY = [
     *(("Schedulers", SchedulerSuite, cls) for cls in others.SCHEDULERS),
     *(("Dialects", DialectSuite, cls) for cls in others.DIALECTS),
     *(("Syntaxes", SyntaxSuite, cls) for cls in others.SYNTAXES),
+    *(("Commands", CommandSuite, cls) for cls in others.COMMANDS),
     *(("Brokers", BrokerSuite, cls) for cls in others.BROKERS),
 ]
 GOOD = {"Inputs": ["Input"], "Stages": ["Stage"], "Outputs": ["File", "Log", "Keyed", "Table"]}

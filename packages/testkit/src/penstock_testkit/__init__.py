@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .memory import MemoryBroker
     from .rules import Suite, rules_of, waive
     from .suites.broker import BrokerInputSuite, BrokerOutputSuite, BrokerSuite
+    from .suites.command import CommandSuite
     from .suites.dialect import DialectSuite, SyntaxSuite
     from .suites.engine import EngineSuite
     from .suites.input import InputSuite
@@ -39,6 +40,7 @@ _HOMES = {
     "memory": ("MemoryBroker",),
     "rules": ("Suite", "rules_of", "waive"),
     "suites.broker": ("BrokerInputSuite", "BrokerOutputSuite", "BrokerSuite"),
+    "suites.command": ("CommandSuite",),
     "suites.dialect": ("DialectSuite", "SyntaxSuite"),
     "suites.engine": ("EngineSuite",),
     "suites.input": ("InputSuite",),
@@ -53,6 +55,7 @@ __all__ = [
     "BrokerInputSuite",
     "BrokerOutputSuite",
     "BrokerSuite",
+    "CommandSuite",
     "DialectSuite",
     "EngineSuite",
     "FakeClock",

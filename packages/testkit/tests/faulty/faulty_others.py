@@ -1,4 +1,4 @@
-"""Stores, engines, schedulers, dialects, syntaxes and brokers that each break one rule."""
+"""Stores, engines, schedulers, dialects, syntaxes, commands and brokers that each break one rule."""
 
 from __future__ import annotations
 
@@ -312,6 +312,60 @@ class RaisesAnything(JsonSyntax):
 
 
 SYNTAXES = [ReadsText, KnowsNoPlaces, RaisesAnything]
+
+# ---- commands -----------------------------------------------------------------------------------
+
+
+class Hello:
+    HELP = "say hello"
+
+    def arguments(self, parser: Any) -> None:
+        parser.add_argument("name", help="to whom")
+        parser.add_argument("--json", action="store_true", help="as JSON")
+
+    def run(self, options: Any) -> Any:
+        print('{"hello": "world"}' if options.json else "hello")
+        return 0
+
+
+class Shouts(Hello):
+    breaks = "it_says_what_it_is_for"
+    HELP = "Says hello."
+
+
+class TakesWhatItDoesNotExplain(Hello):
+    breaks = "every_argument_has_a_help"
+
+    def arguments(self, parser: Any) -> None:
+        super().arguments(parser)
+        parser.add_argument("--loud", action="store_true")
+
+
+class Leaves(Hello):
+    breaks = "it_returns_its_exit_code"
+
+    def run(self, options: Any) -> Any:
+        super().run(options)
+        if not options.json:
+            raise SystemExit(0)
+
+
+class ReturnsNothing(Hello):
+    breaks = "it_returns_its_exit_code"
+
+    def run(self, options: Any) -> Any:
+        super().run(options)
+
+
+class Chatters(Hello):
+    breaks = "as_json_it_prints_nothing_else"
+
+    def run(self, options: Any) -> Any:
+        print("one moment")
+        return super().run(options)
+
+
+COMMANDS = [Shouts, TakesWhatItDoesNotExplain, Leaves, ReturnsNothing, Chatters]
 
 # ---- brokers ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A suite around every faulty store, engine, scheduler, dialect, syntax and broker."""
+"""A suite around every faulty store, engine, scheduler, dialect, syntax, command and broker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from penstock import MemoryStore
 from penstock_testkit import (
     BrokerSuite,
+    CommandSuite,
     DialectSuite,
     EngineSuite,
     SchedulerSuite,
@@ -59,6 +60,14 @@ class _Syntaxes(SyntaxSuite):
         return lambda data: json.dumps(data, indent=1)
 
 
+class _Commands(CommandSuite):
+    command = pytest.fixture(made)
+
+    @pytest.fixture
+    def words(self):
+        return ["world"]
+
+
 class _Brokers(BrokerSuite):
     broker = pytest.fixture(made)
 
@@ -69,6 +78,7 @@ for _base, _faulty in (
     (_Schedulers, faulty_others.SCHEDULERS),
     (_Dialects, faulty_others.DIALECTS),
     (_Syntaxes, faulty_others.SYNTAXES),
+    (_Commands, faulty_others.COMMANDS),
     (_Brokers, faulty_others.BROKERS),
 ):
     for _made in _faulty:

@@ -30,10 +30,6 @@ def plugin_files(name: str, role: str, distribution: str = "") -> dict[Path, str
         "class_name": "".join(part.title() for part in name.split("_")) + role.title(),
         "shown": f"{name} --help" if role == "command" else f"describe {name}",
     }
-    values["certify"] = f"$ penstock certify {distribution}\n" if role != "command" else ""
-    group = '\n[project.entry-points."penstock.conformance.v1"]'
-    module = f'{name} = "{package}.conformance"'
-    values["conformance"] = f"{group}\n{module}\n" if role != "command" else ""
     values["usage"] = filled(f"plugin/{role}/usage.md", **values).strip()
     root = Path(distribution)
     source = root / "src" / package
@@ -47,10 +43,9 @@ def plugin_files(name: str, role: str, distribution: str = "") -> dict[Path, str
         source / "plugin.py": "plugin.py",
         source / f"{role}.py": f"{role}/component.py",
         root / "tests" / f"test_{role}.py": f"{role}/test.py",
+        source / "conformance.py": f"{role}/conformance.py",
+        root / "tests" / "test_conformance.py": "test_conformance.py",
     }
-    if role != "command":  # no rules are there for what a command does
-        made[source / "conformance.py"] = f"{role}/conformance.py"
-        made[root / "tests" / "test_conformance.py"] = "test_conformance.py"
     return {path: filled(f"plugin/{one}", **values) for path, one in made.items()}
 
 
