@@ -58,10 +58,10 @@ TESTS = {
     "stores.sqlite": "store conformance recovery",
     "retries": "retries commit_order",
     "failures": "failures retries",
-    "runs": "runs commit_order delivery poison recovery watching jetstream engines/threads",
+    "runs": "run_protocol runs commit_order delivery poison recovery watching jetstream engines/threads",
 }
-"""The core's tests that are about a module. Others may reach it, but rarely see more, and take an
-hour."""
+"""The core's tests that are about a module, those of the first file above all: of others that reach
+a change some are tried. Still others may reach it, but rarely see more, and take an hour."""
 
 LEAST = 0.9
 
@@ -317,6 +317,7 @@ def tried(
             "path": str(copy / "penstock" / Path(*one.module.split(".")).with_suffix(".py")),
             "function": f"{one.module}.{one.function}",
             "line": one.line,
+            "first": _first(one.module),
             "thorough": thorough,
             "source": one.source,
         }
@@ -418,6 +419,11 @@ def _tests_of(modules: Sequence[str]) -> list[str]:
     names = dict.fromkeys(name for module in modules for name in TESTS[module].split())
     folder = REPO / "packages" / "core" / "tests"
     return [str(folder / Path(name).with_name(f"test_{Path(name).name}.py")) for name in names]
+
+
+def _first(module: str) -> str:
+    """The file of tests that are about a module above all."""
+    return f"test_{TESTS.get(module, module).split()[0]}.py"
 
 
 def listed() -> dict[str, str]:

@@ -226,8 +226,8 @@ class Forks:
     # ---- one change -------------------------------------------------------------------------
 
     def chosen(self, mutant: Mapping[str, Any]) -> list[str]:
-        """The tests that reach a change: first those that have noticed others of the function, then
-        the quick ones."""
+        """The tests that reach a change: all that are about its module, and some of the others.
+        First those that have noticed others of the function, then the quick ones."""
         reach = self.reach.get(self.within(mutant["path"]), {})
         for line in (mutant["line"], mutant["statement"]):
             found = [test for test in reach.get(str(line), ()) if test in self.left]
@@ -238,7 +238,8 @@ class Forks:
         killers = self.killers.get(mutant["function"], Counter())
         tests = sorted(tests, key=self.seconds.__getitem__)
         if not mutant["thorough"]:
-            tests = _some_of_each(tests)
+            about = [test for test in tests if mutant["first"] in test.partition("::")[0]]
+            tests = list(dict.fromkeys([*about, *_some_of_each(tests)]))
         return sorted(tests, key=lambda test: (-killers[test], self.seconds[test]))
 
     def try_(
