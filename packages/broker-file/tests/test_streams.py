@@ -23,7 +23,7 @@ from penstock import (
     FencedError,
     RunError,
 )
-from penstock_broker_file import FileBroker
+from penstock_broker_file import FileBroker, locks
 from penstock_broker_file.stream import MARK, Stream
 
 
@@ -705,3 +705,13 @@ def test_a_line_without_a_record_is_set_aside(tmp_path):
     one.close()
     assert list(batch.records) == [{"n": 1}]
     assert [(one.ordinal, str(one.error)) for one in batch.failures] == [(2, "the line is empty")]
+
+
+def test_where_no_lock_ends_with_its_process_the_broker_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    with pytest.raises(ConnectError) as raised:
+        locks.Lock(tmp_path / "lock").take()
+    assert str(raised.value) == (
+        f"{tmp_path / 'lock'}: this system has no locks that end with their process; "
+        "use another broker"
+    )

@@ -1,11 +1,15 @@
-"""How records are written as messages, said before anything is connected."""
+"""How records are written as messages, and what takes too long: said without a cluster."""
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 
-from penstock import ConnectError
+from penstock import ConnectError, RunError, TransientError
+from penstock_broker_kafka.clients import bounded
 from penstock_broker_kafka.codecs import check_codec, function_named
+from penstock_broker_kafka.input import KafkaInput
 
 
 @pytest.mark.parametrize("name", ["json", "text", "bytes", "shop:decode"])
@@ -28,3 +32,44 @@ def test_a_function_is_found_by_its_name():
 def test_what_is_no_function_is_refused():
     with pytest.raises(ConnectError, match="json:__name__: is no function; name one as module:"):
         function_named("json:__name__")
+
+
+# ---- what takes too long, said without a cluster ------------------------------------------------
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for():
+    free = Event()
+    with pytest.raises(TransientError, match=r"^cluster: no answer for 0\.05 s$"):
+        bounded(lambda: free.wait(10), 0.05, "cluster")
+    free.set()
+    assert bounded(lambda: 7, 10, "cluster") == 7
+
+
+@pytest.fixture
+def reading():
+    """An input in the middle of an epoch: it has given what is not safe yet."""
+    found = KafkaInput.__new__(KafkaInput)
+    found.stream = "orders"
+    found.max_poll_interval = 0.04
+    found._committed = Event()
+    found._given, found._safe = {0: {"offset": 2}}, {0: {"offset": 1}}
+    return found
+
+
+def test_a_group_does_not_wait_for_an_epoch_without_end(reading):
+    with pytest.raises(RunError) as raised:
+        reading._wait()
+    assert str(raised.value) == (
+        "orders: waited 0.02 s for a checkpoint, and the group waits for it; "
+        "use a shorter epoch or a longer max_poll_interval"
+    )
+    reading._committed.set()
+    reading._wait()
+
+
+def test_partitions_that_are_given_to_others_within_an_epoch_end_it(reading):
+    with pytest.raises(TransientError) as raised:
+        reading._moved(None)
+    assert str(raised.value) == (
+        "orders: the group gave partitions to others before the epoch was over"
+    )

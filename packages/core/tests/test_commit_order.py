@@ -908,3 +908,26 @@ def test_an_input_that_cannot_be_read_again_is_begun_anew_and_that_is_said(world
             world.let_go()
     assert run.warnings == ["live cannot be read again; the run starts over"]
     assert (world["file"], run.delivery.start.epoch) == ([1, 2, 3], 1)
+
+
+def test_a_table_that_refuses_what_it_took_before_stops_the_run(world: World) -> None:
+    """It may have changed while the run was dead. Nothing is given up: the spool stays."""
+    live(world, *two_tables_and_a_file(world), dies="two commit 1")
+    other = [Table(world, "one"), File(world, "file"), Table(world, "two", refuse=[1])]
+    run = live(world, *other)
+    assert str(run.error) == (
+        "table2 at source:1: refuses a record that it took before: refused; "
+        "make it take the record, or start over with --fresh"
+    )
+    live(world, *two_tables_and_a_file(world))
+    assert world["two"] == world["one"]
+
+
+def test_several_tables_agree_only_with_a_folder_to_agree_in(world: World) -> None:
+    world.store.folder = None  # type: ignore[assignment]
+    run = live(world, Table(world, "one"), Table(world, "two"))
+    assert str(run.error) == (
+        "pipeline: several transactional outputs need a state folder to agree; "
+        "give the run a store with a folder"
+    )
+    assert world.rows == {}

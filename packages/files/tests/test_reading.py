@@ -278,3 +278,13 @@ def test_the_share_of_a_stream_without_a_size_is_unknown() -> None:
     with open(reading, "rb") as stream:
         assert share_read(stream) is None
     assert share_read(io.BytesIO(b"")) is None
+
+
+def test_a_stream_that_is_closed_has_no_descriptor_any_more(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(TEXT))
+    buffered = open_binary(tmp_path / "a.txt.gz")
+    stream = buffered.raw  # type: ignore[attr-defined]
+    assert stream.fileno() >= 0
+    buffered.close()
+    with pytest.raises(ValueError, match="the stream is closed"):
+        stream.fileno()

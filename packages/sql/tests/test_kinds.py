@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import pytest
 
+from penstock import ConnectError, PluginError
+from penstock_sql import database
 from penstock_sql.kinds import convert, kind_of, wider
 
 
@@ -99,3 +101,24 @@ def test_a_value_that_does_not_fit_says_what_the_column_holds(kind, value, messa
     with pytest.raises(ValueError) as caught:
         convert(kind, value)
     assert str(caught.value) == message
+
+
+def test_a_driver_that_is_not_installed_is_named_with_what_installs_it(monkeypatch):
+    monkeypatch.setattr(database, "find_spec", lambda module: None)
+    for url, sentence in {
+        "postgresql://h/d": "postgresql needs the module psycopg; "
+        "pip install 'penstock-sql[postgresql]'",
+        "mariadb://h/d": "mariadb needs the module pymysql; pip install 'penstock-sql[mariadb]'",
+    }.items():
+        with pytest.raises(PluginError) as raised:
+            database.Database(url)
+        assert str(raised.value) == sentence
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(database.os, "access", lambda folder, mode: False)
+    with pytest.raises(ConnectError) as raised:
+        database.Database(f"sqlite:///{tmp_path}/new.db").connect()
+    assert str(raised.value) == (
+        f"{tmp_path}/new.db: folder {str(tmp_path)!r} must not be written to"
+    )

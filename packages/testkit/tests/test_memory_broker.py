@@ -21,3 +21,11 @@ def test_a_busy_broker_is_tried_again():
     report = penstock.run(ListInput(values=[1, 2, 3]), broker.output("numbers"))
     assert report.status == "ok"
     assert broker.streams["numbers"] == [1, 2, 3]
+
+
+def test_a_broker_that_stays_busy_ends_the_run():
+    import penstock
+
+    broker = MemoryBroker(fails=1000)
+    with pytest.raises(penstock.PenstockError, match="the broker is busy"):
+        penstock.run(ListInput(values=[1]), broker.output("numbers"))
