@@ -1037,3 +1037,83 @@ def test_a_run_id_sorts_by_time():
     assert first.run_id.startswith("19700101T000000-")
     assert first.run_id < run_of().run_id
     assert run_of().run_id != run_of().run_id
+
+
+def test_a_run_that_goes_on_reads_on_and_knows_what_it_does_not_read_any_more(bench):
+    """One input had come to its end: its position stays in every checkpoint."""
+    asked = {}
+
+    class Asked(ListInput):
+        def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
+            asked[self.context.name] = dict(positions)
+            return super().read(positions)
+
+    def run_of(*values: Any, **options: Any) -> Run:
+        first, second = Asked(values=[1, 2]), Asked(values=list(values), batch_size=2)
+        pipeline = pipeline_of([[first, bench.out], [second, bench.out]], bench.plugins)
+        pipeline.spec.epoch = {"records": 2}
+        return pipeline.start(store=bench.store, **options)
+
+    run_of(11, 12, 13, 14, Raise(ValueError("broken"))).execute()
+    assert asked == {"asked": {}, "asked2": {}}
+    report = run_of(11, 12, 13, 14, 15, 16, 17, 18, max_records=2).execute()
+    assert asked == {"asked": {"asked": 2}, "asked2": {"asked2": 4}}
+    assert report.positions == {"asked": 2, "asked2": 6}, "so many more than there were"
+    last = bench.store.checkpoint("pipeline")
+    assert last.ordinals == {"asked": 2, "asked2": 6}
+
+
+def test_what_a_stage_gives_at_its_end_is_each_branch_s_own():
+    class Last(Stage):
+        def process(self, batch: Batch) -> Iterable[Batch]:
+            yield batch
+
+        def finish(self) -> Iterable[Batch]:
+            yield Batch([{"id": "last"}], "totals", [1], consumed=0)
+
+    left, right, last = ListOutput(), ListOutput(), Last()
+    pipes = [[ListInput(values=[]), last, Marks("left"), left], [last, Marks("right"), right]]
+    run = pipeline_of(pipes, Plugins(discover=False)).start()
+    run.execute()
+    assert left.values == [{"id": "last", "left": True}]
+    assert right.values == [{"id": "last", "right": True}]
+
+
+def test_what_could_not_be_read_counts_as_read_when_a_run_goes_on(bench):
+    def cut_off() -> Iterator[Any]:
+        yield "in", Batch([1], "", [1], 2, [bad(2, 2)])
+        raise RunError("the engine broke")
+
+    run, engine = by_hand(bench, epoch={"records": 2})
+    engine.batches = cut_off()
+    assert run.execute().status == "failed"
+    run, _ = by_hand(bench, fresh(3))
+    run._check_balance = lambda: None
+    report = run.execute()
+    assert report.warnings == ["resumed after 2 records, where the run before was cut off"]
+    assert run.read == 3
+
+
+def test_hooks_hear_of_every_batch_and_of_every_checkpoint(bench):
+    heard = []
+
+    class Hears:
+        @hookimpl
+        def penstock_batch_done(self, run: Run, node: Any, batch: Batch) -> None:
+            heard.append((node.name, list(batch.records)))
+
+        @hookimpl
+        def penstock_checkpoint_saved(self, run: Run, checkpoint: Any) -> None:
+            heard.append((checkpoint.run_id == run.run_id, checkpoint.epoch, checkpoint.positions))
+
+    bench.plugins.register(Hears(), "hears")
+    bench.run(1, 2).execute()
+    batches = [(name, [1, 2]) for name in ("in", "through", "out")]
+    assert heard == [*batches, (True, 1, {"in": 2})]
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(7.0, 7.0), (None, float("inf"))])
+def test_a_component_knows_how_long_an_epoch_may_take(bench, seconds, known):
+    run = bench.run(1, epoch={"seconds": seconds, "records": None})
+    run.execute()
+    assert bench.out.context.epoch_seconds == known
