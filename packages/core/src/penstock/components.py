@@ -149,9 +149,11 @@ class Input(Component):
         """A hint that everything up to `positions` is safe; it may be lost, repeated or late. It
         comes from the run's thread, while `read` may be waiting on another."""
 
-    def moved(self, positions: Mapping[str, Any]) -> None:
+    def moved(self, positions: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to `Moves`, from the run's thread: what leaves may be given away, and what
-        comes is read from after these positions, or from the start where there is none."""
+        comes is read from after these positions, or from the start where there is none. Returns the
+        positions to be kept in their place, for those which are to be others."""
+        return {}
 
     def split(self, n: int) -> Sequence[Input]:
         """At most `n` inputs that together read the same records."""
@@ -370,9 +372,13 @@ class Output(Component):
 
 
 class TransactionalOutput(Output):
-    """An output that commits its data and the checkpoint in one transaction."""
+    """An output that commits its data and the checkpoint in one transaction.
+
+    `tells_group` says that what a group has read of its input is committed along with it, so that
+    only states need to be handed over when partitions move."""
 
     delivery: ClassVar[str] = "transactional"
+    tells_group: bool = False
 
     def checkpoint(self, pipeline: str) -> Checkpoint | None:
         """The checkpoint that was last committed here."""

@@ -496,6 +496,9 @@ class Delivery:
         able = [one for one in inputs if one.shared and one.hands_over]
         if len(parties) != 1 or not all(map(_output(parties[0]).settles, able)):
             return frozenset()
+        keeps = any(isinstance(node.component, Partitioned) for node in self._stages())
+        if not keeps and cast(TransactionalOutput, parties[0].component).tells_group:
+            return frozenset()
         return frozenset(node.name for node in self._inputs() if node.component in able)
 
     def checkpoint_of(self, pipeline: str) -> Checkpoint | None:

@@ -41,7 +41,7 @@ def change_hands(run: Run, node: NodeRun, moves: Moves) -> None:
             stage.take_over(source, share.states[stage.name], own=by == run.pipeline)
         if share.position is not None:
             begin[source] = share.position
-    node.guarded(partial(cast(Input, node.component).moved, begin))
+    run.positions.update(node.guarded(partial(cast(Input, node.component).moved, begin)))
 
 
 class _Shares:

@@ -17,7 +17,7 @@ import os
 import time
 from pathlib import Path
 
-from penstock import Batch, Input, Output, RecordError, Stage
+from penstock import Batch, ConnectError, Input, Output, RecordError, Stage
 
 
 class Shares(Input):
@@ -39,6 +39,34 @@ class Waits(Shares):
             yield None
 
 
+class Away(Waits):
+    """The second worker comes when the first is at work and the server is away: as often as it may
+    try, and once more."""
+
+    tries = 6
+
+    def open(self, context):
+        super().open(context)
+        if context.pipeline[-1] == "1":
+            return
+        while not Path("out.txt").exists() or "@1 3" not in Path("out.txt").read_text():
+            time.sleep(0.05)
+        with open("tries", "a") as file:
+            file.write(".")
+        if len(Path("tries").read_text()) < self.tries:
+            raise ConnectError("is away", where="server")
+        Path("enough").write_text("")
+
+
+class Gone(Away):
+    tries = 99
+
+
+class NeverThere(Shares):
+    def open(self, context):
+        raise ConnectError("is not there", where="server")
+
+
 class Alone(Shares):
     shared = False
 
@@ -54,9 +82,17 @@ class Rewinds(Writes):
     delivery = "rewindable"
 
 
+class HandsOver(Shares):
+    hands_over = True
+
+
 class Keeps(Stage):
     def snapshot(self):
         return {}
+
+
+class Parted(Keeps):
+    partitioned = True
 
 
 def odd(record):
@@ -203,6 +239,38 @@ class TestWithSignals:
             time.sleep(0.05)
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Pauses between two starts of a worker are short."""
+    monkeypatch.setattr("penstock.cli.workers.pause", lambda failures, delay, chance: 0.04)
+
+
+def test_a_worker_that_finds_no_connection_tries_again_as_a_run_does(shop, cli, quick):
+    folder = shop(input="Away", stage="dies")
+    folder.write("died", "")
+    done = cli("run", "shop.yaml", "--workers", "2", "--quiet")
+    assert (done.code, (folder / "tries").read_text()) == (0, "......")
+    assert done.err.splitlines() == [
+        f"penstock: worker 2 found no connection; starting it again in 0.0 s ({n} of 5)"
+        for n in range(1, 6)
+    ]
+
+
+@pytest.mark.parametrize(("more", "tries"), [([], 6), (["--no-restart"], 1)])
+def test_but_not_for_ever(shop, cli, quick, more, tries):
+    folder = shop(input="Gone", stage="dies")
+    folder.write("died", "")
+    done = cli("run", "shop.yaml", "--workers", "2", "--quiet", *more)
+    assert (done.code, len((folder / "tries").read_text())) == (5, tries)
+
+
+def test_what_is_not_there_from_the_beginning_is_said_at_once(shop, cli):
+    folder = shop(input="NeverThere", stage="dies")
+    done = cli("run", "shop.yaml", "--workers", "2", "--quiet")
+    assert (done.code, "starting it again" in done.err) == (5, False)
+    assert not (folder / "out.txt").exists()
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -220,6 +288,17 @@ class TestWithSignals:
             {"stage": "Keeps"},
             "shop.yaml:3:16: transformers.t: keeps state, which cannot move to another worker with "
             "its partition; run without --workers, or do this in a pipeline behind it",
+        ),
+        (
+            {"stage": "Parted"},
+            "shop.yaml:3:16: transformers.t: keeps a state for each partition, and an input cannot "
+            "hand it over; read a stream of a broker that can, or run without --workers",
+        ),
+        (
+            {"input": "HandsOver", "stage": "Parted"},
+            "shop.yaml:3:16: transformers.t: keeps a state for each partition, which must be "
+            "committed where no worker that has lost the partition still can; write to one stream "
+            "of the same broker, and from there in a pipeline behind it",
         ),
     ],
 )

@@ -8,6 +8,7 @@ consumer group of their inputs, which moves partitions, with their positions, be
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from typing import Any
 
 from ..build import Pipeline
 from ..components import Input, Output, Stage
-from ..errors import EXIT_FAILED, EXIT_LETTERS, ConfigError, Problem, UsageError
+from ..errors import EXIT_CHECK, EXIT_FAILED, EXIT_LETTERS, ConfigError, Problem, UsageError
 from ..journal import Balance, Report
+from ..steps import pause
+from ..supervise import RESTARTS
 from .loading import find_file, store_of
 from .showing import print_json
 
@@ -45,41 +48,73 @@ def follow_parent() -> None:
 def run_workers(options: Any, pipeline: Pipeline) -> int:
     """Run so many workers until all of them have ended; the exit code."""
     _check(options, pipeline)
+    progress = _Progress(options, pipeline.name)
     workers = [_Worker(options, number) for number in range(1, options.workers + 1)]
-    received = _run(workers)
+    received = _run(workers, progress)
     reports = list(_reports(options, pipeline.name, workers))
     _show(options, pipeline.name, workers, reports)
     if received is not None:
         return 128 + received
     codes = {worker.code for worker in workers if worker.code is not None}
-    failed = sorted(codes - {0, EXIT_LETTERS})
-    if failed:
-        return failed[0] if failed[0] > 0 else EXIT_FAILED
+    failed = codes - {0, EXIT_LETTERS}
+    if failed:  # those that were ended on the way do not say what was wrong
+        return min((code for code in failed if code > 0), default=EXIT_FAILED)
     return EXIT_LETTERS if EXIT_LETTERS in codes else 0
 
 
+class _Progress:
+    """How far the workers have come since they were started."""
+
+    def __init__(self, options: Any, name: str) -> None:
+        self.options = options
+        self.names = [f"{name}@{number}" for number in range(1, options.workers + 1)]
+        self.begun = self.now()
+
+    def now(self) -> list[Any]:
+        """What changes with every checkpoint of a worker."""
+        store = store_of(self.options)
+        store.open()
+        try:
+            found = map(store.checkpoint, self.names)
+            return [one and (one.run_id, one.epoch) for one in found]
+        finally:
+            store.close()
+
+
 class _Worker:
-    """One process, and how often it died young."""
+    """One process, and how often it died young, or has failed since anybody came further."""
 
     def __init__(self, options: Any, number: int) -> None:
         self.number = number
         self.command = [*_command(options), "--worker", str(number)]
+        self.restarts = 0 if options.no_restart else RESTARTS
         self.code: int | None = None
-        self.deaths = 0
+        self.deaths = self.failures = 0
+        self.failed_at: Any = None
         self.start()
 
     def start(self) -> None:
+        self.wait_until: float | None = None
         self.started = time.monotonic()
         # A session of its own, as Ctrl-C would reach it twice: from the terminal and from us.
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, start_new_session=True)
 
-    def look(self, *, stopping: bool) -> None:
-        """Note that it has ended; one that was killed is started again."""
+    def look(self, progress: _Progress, *, stopping: bool) -> None:
+        """Note that it has ended; one that was killed is started again, and so is one that found no
+        connection where there was one before."""
         code = self.process.poll()
         if self.code is not None or code is None:
             return
+        if self.wait_until is not None:
+            if stopping:
+                self.code = code
+            elif time.monotonic() >= self.wait_until:
+                self.start()
+            return
         assert self.process.stdin is not None
         self.process.stdin.close()
+        if code == EXIT_CHECK and not stopping and self._may_try_again(progress):
+            return
         young = time.monotonic() - self.started < _SHORT
         self.deaths = self.deaths + 1 if young else 1
         if code >= 0 or stopping or self.deaths >= _DEATHS:
@@ -89,8 +124,22 @@ class _Worker:
         print(f"penstock: {what}; starting it again", file=sys.stderr)
         self.start()
 
+    def _may_try_again(self, progress: _Progress) -> bool:
+        """As with a run: a connection that fails before anything was done is a mistake that
+        somebody has to mend; later, it is an accident."""
+        now = progress.now()
+        self.failures = self.failures + 1 if now == self.failed_at else 1
+        self.failed_at = now
+        if now == progress.begun or self.failures > self.restarts:
+            return False
+        delay = pause(self.failures, 1.0, random.random)
+        what = f"worker {self.number} found no connection; starting it again in {delay:.1f} s"
+        print(f"penstock: {what} ({self.failures} of {self.restarts})", file=sys.stderr)
+        self.wait_until = time.monotonic() + delay
+        return True
 
-def _run(workers: list[_Worker]) -> int | None:
+
+def _run(workers: list[_Worker], progress: _Progress) -> int | None:
     """Until every worker has ended; the signal that came, if one did."""
     received: list[int] = []
 
@@ -105,7 +154,7 @@ def _run(workers: list[_Worker]) -> int | None:
     try:
         while any(worker.code is None for worker in workers):
             for worker in workers:
-                worker.look(stopping=bool(received) or failed)
+                worker.look(progress, stopping=bool(received) or failed)
             if not failed and any(worker.code not in (None, 0, EXIT_LETTERS) for worker in workers):
                 failed = True  # what is wrong for one is wrong for all
                 for worker in workers:
