@@ -4,24 +4,30 @@ partition when, and with whatever was in them when it moved."""
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults.certificates import Wrong
 from faults.oracle import Verdict
-from faults.windows import Herd
+from faults.windows import Herd, InFolder, OnKafka
 
 KILL, LEAVE = signal.SIGKILL, signal.SIGTERM
 LEAVES_BEHIND = "leaves the states behind"
 
 
 @pytest.fixture
-def herd(tmp_path: Path) -> Iterator[Callable[..., Herd]]:
+def herd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Herd]]:
     made: list[Herd] = []
 
-    def make(name: str, **options: str) -> Herd:
-        made.append(Herd(tmp_path, name, seed=len(made), **options))  # type: ignore[arg-type]
+    def make(kind: type[Herd], name: str, **options: Any) -> Herd:
+        options["seed"] = len(made)
+        if kind is OnKafka:
+            options["url"] = request.getfixturevalue("kafka_server").url()
+            name = f"{name}.{time.time_ns()}"
+        made.append(kind(tmp_path, name, **options))
         return made[-1]
 
     try:
@@ -32,19 +38,23 @@ def herd(tmp_path: Path) -> Iterator[Callable[..., Herd]]:
 
 
 @pytest.mark.timeout(400)
+# The client library leaves a socket open each time it finds no broker.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", [InFolder, OnKafka])
 def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
-    herd: Callable[..., Herd], certify: Callable[..., None], long: bool
+    herd: Callable[..., Herd], certify: Callable[..., None], long: bool, kind: type[Herd]
 ) -> None:
-    one = herd("shop")
+    one = herd(kind, "shop")
     kills, right = harassed(one, 60 if long else 6)
     assert right == Verdict(), one.messages()
-    naive = herd("naive", variant=LEAVES_BEHIND)
+    naive = herd(kind, "naive", variant=LEAVES_BEHIND)
     tried, wrong = harassed(naive, 3)
     assert wrong.lost
     assert wrong.repeated
+    where = {InFolder: "a stream in a folder", OnKafka: "a topic of Kafka"}[kind]
     certify(
         "workers killed",
-        f"windows of a stream in a folder, a group of three to four, {one.fed:,} records",
+        f"windows of {where}, a group of three to four, {one.fed:,} records",
         kills,
         right,
         wrong=Wrong(LEAVES_BEHIND, tried, wrong),

@@ -1,5 +1,5 @@
-"""Windows of a stream in a folder, made by workers that share its partitions: what they are to be,
-and what has become of them."""
+"""Windows of a stream, made by workers that share its partitions: what they are to be, and what has
+become of them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from zlib import crc32
 
 from penstock_broker_file.stream import Limits, Staged, Stream
+from penstock_broker_kafka.library import load
 
 from .members import Members
 from .oracle import Verdict
 
-__all__ = ["Herd"]
+__all__ = ["Herd", "InFolder", "OnKafka"]
 
 PARTITIONS = 6
 _LIMITS = Limits(1 << 20)
+_MARK = '{"eos__":true}'
 
 _PIPELINE = """
 name: {name}
 brokers:
-  bus: {{use: file, path: streams, partitions: 6}}
+  bus: {broker}
 inputs:
-  clicks: {{use: stream, broker: bus, stream: in, group: {group}}}
+  clicks: {{use: stream, broker: bus, stream: {input}, group: {group}{options}}}
 transformers:
   minutes:
     use: window
@@ -47,21 +51,46 @@ epoch: {{seconds: 0.2}}
 
 
 class Herd(Members):
-    """Members that count the clicks of each user in each minute of a stream that grows."""
+    """Members that count the clicks of each user in each minute of a stream that grows. `streams`
+    are the names of the stream that they read, of the one they write to, and of the one for a
+    process that nobody disturbs."""
+
+    broker: str
+    options = ""
+    streams: Sequence[str] = ("in", "out", "wanted")
 
     def __init__(self, folder: Path, name: str, *, seed: int, variant: str = "") -> None:
         super().__init__(name, folder, seed=seed, variant=variant)
-        self._write(name, group="herd", out="out")
-        self._write("alone", group="alone", out="wanted")
         self.fed = 0
-        self._stream = Stream(self.folder / "streams" / "in")
-        self._stream.create(PARTITIONS)
-        self._out = Stream(self.folder / "streams" / "out")
-        self._out.create(PARTITIONS)
+        self.make()
+        source, out, wanted = self.streams
+        for pipeline, group, target in ((name, "herd", out), (f"{name}.alone", "alone", wanted)):
+            text = _PIPELINE.format(
+                name=pipeline,
+                broker=self.broker,
+                options=self.options,
+                input=source,
+                group=f"{name}.{group}",
+                out=target,
+            )
+            (self.folder / f"{pipeline}.yaml").write_text(text)
 
-    def _write(self, name: str, *, group: str, out: str) -> None:
-        text = _PIPELINE.format(name=name, group=group, out=out)
-        (self.folder / f"{name}.yaml").write_text(text)
+    def make(self) -> None:
+        """Make the streams."""
+        raise NotImplementedError
+
+    def send(self, lines: Mapping[int, Sequence[str]]) -> None:
+        """Append lines to partitions of the stream that is read."""
+        raise NotImplementedError
+
+    def windows(self, stream: str) -> Counter[bytes]:
+        """What is committed of a stream; each window of a user ought to be there once."""
+        raise NotImplementedError
+
+    @property
+    def made(self) -> int:
+        """A number that grows when there are more windows."""
+        raise NotImplementedError
 
     def feed(self, rate: int) -> Thread:
         """Clicks of 37 users, one each 100 ms of their time, until there are enough kills; then the
@@ -71,7 +100,7 @@ class Herd(Members):
             while not self._enough.is_set():
                 self._append(range(self.fed + 1, self.fed + rate // 20 + 1))
                 time.sleep(0.05)
-            self._end()
+            self.send({number: [_MARK] for number in range(PARTITIONS)})
 
         thread = Thread(target=work)
         thread.start()
@@ -83,25 +112,8 @@ class Herd(Members):
             user = f"u{n % 37}"
             line = json.dumps({"n": n, "user": user, "t": n / 10})
             lines.setdefault(crc32(user.encode()) % PARTITIONS, []).append(line)
-        self._commit({number: "\n".join(some) + "\n" for number, some in lines.items()})
+        self.send(lines)
         self.fed = numbers[-1]
-
-    def _end(self) -> None:
-        self._commit(dict.fromkeys(range(PARTITIONS), '{"eos__":true}\n'))
-
-    def _commit(self, texts: dict[int, str]) -> None:
-        with self._stream.committing() as head:
-            staged = {
-                number: Staged(BytesIO(text.encode()), text.count("\n"))
-                for number, text in texts.items()
-            }
-            self._stream.append(head, staged, _LIMITS)
-            self._stream.publish(head, _LIMITS)
-
-    @property
-    def made(self) -> int:
-        """How many windows there are by now."""
-        return sum(tip.records for tip in self._out.head().tips)
 
     def finish(self, seconds: float) -> list[int]:
         """Wait until every member has come to the end of the stream; with which codes they end."""
@@ -122,20 +134,93 @@ class Herd(Members):
 
     def verdict(self) -> Verdict:
         """The windows against those of one process that nobody disturbs."""
-        command = [sys.executable, "-m", "penstock", "run", "alone.yaml", "--quiet"]
+        command = [sys.executable, "-m", "penstock", "run", f"{self.name}.alone.yaml", "--quiet"]
         subprocess.run(command, cwd=self.folder, check=True)
-        wanted = _windows(self.folder / "streams" / "wanted")
+        _, out, alone = self.streams
+        wanted, found = self.windows(alone), self.windows(out)
         assert sum(json.loads(line)["clicks"] for line in wanted.elements()) == self.fed
-        found = _windows(self.folder / "streams" / "out")
         return Verdict(lost=(wanted - found).total(), repeated=(found - wanted).total())
 
 
-def _windows(folder: Path) -> Counter[bytes]:
-    """What is committed of a stream; each window of a user ought to be there once."""
-    stream, found = Stream(folder), Counter[bytes]()
-    for number, tip in enumerate(stream.head().tips):
-        for one in stream.segments(number):
-            if int(one.stem) <= tip.segment:
-                end = tip.size if int(one.stem) == tip.segment else None
-                found.update(one.read_bytes()[:end].splitlines())
-    return found
+class InFolder(Herd):
+    """On streams in a folder."""
+
+    broker = "{use: file, path: streams, partitions: 6}"
+
+    def make(self) -> None:
+        self._in, self._out = (Stream(self.folder / "streams" / name) for name in ("in", "out"))
+        for one in (self._in, self._out):
+            one.create(PARTITIONS)
+
+    def send(self, lines: Mapping[int, Sequence[str]]) -> None:
+        with self._in.committing() as head:
+            staged = {
+                number: Staged(BytesIO("".join(f"{one}\n" for one in some).encode()), len(some))
+                for number, some in lines.items()
+            }
+            self._in.append(head, staged, _LIMITS)
+            self._in.publish(head, _LIMITS)
+
+    @property
+    def made(self) -> int:
+        return sum(tip.records for tip in self._out.head().tips)
+
+    def windows(self, stream: str) -> Counter[bytes]:
+        one, found = Stream(self.folder / "streams" / stream), Counter[bytes]()
+        for number, tip in enumerate(one.head().tips):
+            for path in one.segments(number):
+                if int(path.stem) <= tip.segment:
+                    end = tip.size if int(path.stem) == tip.segment else None
+                    found.update(path.read_bytes()[:end].splitlines())
+        return found
+
+
+class OnKafka(Herd):
+    """On topics of a cluster."""
+
+    options = ", poll_timeout: 50ms"
+
+    def __init__(self, folder: Path, name: str, *, url: str, **options: Any) -> None:
+        self.url = url
+        self.broker = f'{{use: kafka, bootstrap: "{url}", session_timeout: 1.5s}}'
+        self.streams = [f"{name}.{one}" for one in super().streams]
+        super().__init__(folder, name, **options)
+
+    def make(self) -> None:
+        admin = load().KafkaAdminClient(bootstrap_servers=self.url)
+        admin.create_topics({one: {"num_partitions": PARTITIONS} for one in self.streams})
+        admin.wait_for_topics(list(self.streams))
+        admin.close()
+        self._producer = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
+        self._watcher = load().KafkaConsumer(
+            bootstrap_servers=self.url, isolation_level="read_committed"
+        )
+
+    def send(self, lines: Mapping[int, Sequence[str]]) -> None:
+        for number, some in lines.items():
+            for line in some:
+                self._producer.send(self.streams[0], line.encode(), partition=number)
+        self._producer.flush()
+
+    @property
+    def made(self) -> int:
+        return sum(self._watcher.end_offsets(self._partitions(self.streams[1])).values())
+
+    def windows(self, stream: str) -> Counter[bytes]:
+        consumer, found = self._watcher, Counter[bytes]()
+        partitions = self._partitions(stream)
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        while any(consumer.position(one) < end for one, end in ends.items()):
+            for messages in consumer.poll(timeout_ms=500).values():
+                found.update(message.value for message in messages)
+        return found
+
+    def stop(self) -> None:
+        super().stop()
+        self._producer.close()
+        self._watcher.close()
+
+    def _partitions(self, stream: str) -> list[Any]:
+        return [load().TopicPartition(stream, number) for number in range(PARTITIONS)]

@@ -8,20 +8,22 @@ message is the last commit.
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from zlib import crc32
 
-from penstock import Checkpoint, ConnectError
+from penstock import Checkpoint, ConnectError, TransientError
 
 from .broker import KafkaBroker
 from .clients import connected, sentences
 from .library import load
 
-__all__ = ["STREAM", "last_checkpoint", "topic_of"]
+__all__ = ["STREAM", "last_checkpoint", "settled_checkpoint", "topic_of"]
 
 STREAM = "penstock-stream"
 """The header of a checkpoint that says which topic its output writes to."""
 
+_LOOK_EVERY = 0.05
 _TAIL = 16
 _LONGEST = 200
 
@@ -71,6 +73,42 @@ def last_checkpoint(broker: KafkaBroker, topic: str, stream: str) -> Checkpoint 
             hint="give this pipeline another name (name: ...), or its output",
         )
     return Checkpoint.from_json(found.value.decode())
+
+
+def settled_checkpoint(
+    broker: KafkaBroker, topic: str, stream: str, patience: float
+) -> Checkpoint | None:
+    """What another producer has committed last, once it is decided what becomes of whatever it had
+    begun to commit: a message may be there, of somebody who is dead, that is committed any moment.
+    TransientError when that takes more than `patience` seconds."""
+    consumers = [
+        connected(
+            broker,
+            "KafkaConsumer",
+            client_id="penstock-checkpoints",
+            enable_auto_commit=False,
+            isolation_level=isolation,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        for isolation in ("read_uncommitted", "read_committed")
+    ]
+    every, committed = consumers
+    try:
+        with sentences(topic, ConnectError):
+            if topic not in every.topics():
+                return None
+            tp = load().TopicPartition(topic, 0)
+            end = every.end_offsets([tp])[tp]
+            until = time.monotonic() + patience
+            while committed.end_offsets([tp])[tp] < end:
+                if time.monotonic() > until:
+                    raise TransientError(f"{topic}: a transaction is open for {patience:g} s")
+                time.sleep(_LOOK_EVERY)
+    finally:
+        for consumer in consumers:
+            consumer.close()
+    return last_checkpoint(broker, topic, stream)
 
 
 def _last_between(consumer: Any, tp: Any, start: int, end: int) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from threading import Event
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import (
     BATCH_SIZE,
@@ -22,6 +22,8 @@ from penstock import (
     Duration,
     Failure,
     Input,
+    Moves,
+    Noted,
     RecordError,
     RunError,
     TransientError,
@@ -32,6 +34,9 @@ from penstock import (
 from .codecs import check_codec, decoder
 from .library import load
 from .limits import refuse_long_epochs
+
+if TYPE_CHECKING:
+    from .positions import Told
 
 __all__ = ["EOS_HEADER", "KafkaInput"]
 
@@ -105,6 +110,11 @@ class KafkaInput(Input):
         """The members of a group divide the partitions."""
         return bool(self.group)
 
+    @property
+    def hands_over(self) -> bool:  # type: ignore[override]
+        """Where a group is, is known only when nothing of it can be taken back any more."""
+        return self.isolation == "read_committed"
+
     def open(self, context: Context) -> None:
         super().open(context)
         if self.group:
@@ -126,6 +136,10 @@ class KafkaInput(Input):
         self._begun: dict[int, int] = {}
         self._passed: dict[int, int] = {}  # where nothing came behind the last message
         self._lost = 0
+        self._arrived: list[Any] | None = None  # partitions that the group has given us just now
+        self._leaving: set[int] = set()
+        self._coming: dict[int, Any] = {}
+        self._answered: dict[int, Any] | None = None
         broker = self.broker
         self._cluster, self._count = ensure_topic(
             broker, self.stream, make=broker.create_topics, partitions=broker.partitions
@@ -165,7 +179,9 @@ class KafkaInput(Input):
         self._heard = time.monotonic()
         self._begin()
         while True:
-            if self._must_rejoin() and self._is_dirty():
+            if self._must_rejoin() and self.context.moves:
+                yield from self._leave()
+            elif self._must_rejoin() and self._is_dirty():
                 self._committed.clear()
                 yield EPOCH_END
                 self._wait()
@@ -176,7 +192,9 @@ class KafkaInput(Input):
                 if batch is not None:
                     quiet = False
                     yield batch
-            if quiet:
+            if self._arrived is not None:
+                yield from self._arrive(self._arrived)
+            elif quiet:
                 if self._is_over():
                     return
                 yield None
@@ -196,6 +214,19 @@ class KafkaInput(Input):
         self._committed.set()
         if self._ends:
             self.context.observe("lag", self.lag())
+
+    def moved(self, positions: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Positions say who we are in the group, as long as their partitions are ours."""
+        name = self.context.name
+        kept = {}
+        for number in self._leaving:
+            kept[number] = {**self._given[number], "member": None}
+        for number, begin in self._coming.items():
+            found = positions.get(f"{name}/{number}") or begin
+            kept[number] = {**found, "member": self._now and self._now[0]}
+        self._answered = kept
+        self._committed.set()
+        return {f"{name}/{number}": position for number, position in kept.items()}
 
     def lag(self) -> int:
         """Messages of our partitions that were there when last looked and are not read yet, with
@@ -277,21 +308,77 @@ class KafkaInput(Input):
 
     def _moved(self, now: tuple[list[Any], frozenset[Any]] | None) -> None:
         """We have joined or left, or partitions have moved: begin where each of them is."""
-        if self._is_dirty():
+        if self._is_dirty() or (self.context.moves and self._given):
             raise TransientError(
                 f"{self.stream}: the group gave partitions to others before the epoch was over"
             )
         self._now = now
         self._given.clear()
-        if now is not None:
+        if now is not None and self.context.moves:
+            self._arrived = sorted(now[1])
+        elif now is not None:
             self._take(now[1])
+
+    def _leave(self) -> Iterator[Batch]:
+        """Have the states of our partitions put aside, before the group may give them to others."""
+        self._leaving, self._coming = set(self._given), {}
+        if not self._leaving:
+            return
+        yield from self._exchange(Moves(leaving=list(map(self._source, self._leaving))))
+        for number in self._leaving:
+            del self._given[number]
+
+    def _arrive(self, partitions: list[Any]) -> Iterator[Batch]:
+        """Begin to read these partitions when there is what belongs to them."""
+        self._arrived = None
+        with self._sentences(self.stream):
+            firsts, ends = self._look_at(partitions)
+            told = {tp.partition: self._told(tp) for tp in partitions}
+        coming = {}
+        self._leaving, self._coming = set(), {}
+        for tp in partitions:
+            number, one = tp.partition, told[tp.partition]
+            offset = firsts[tp] if self.start == "earliest" else ends[tp]
+            self._coming[number] = self._position(number, offset)
+            coming[self._source(number)] = Noted() if one is None else self._noted(number, one)
+        yield from self._exchange(Moves(coming=coming))
+        answered = self._answered or {}
+        with self._sentences(self.stream):
+            for tp in partitions:
+                position = answered[tp.partition]
+                self._given[tp.partition] = self._safe[tp.partition] = position
+                self._check(tp, position, ends[tp])
+                self._go_to(tp, *self._after(tp, position, firsts[tp]))
+
+    def _exchange(self, moves: Moves) -> Iterator[Batch]:
+        """Tell the run, and wait for the answer."""
+        self._answered = None
+        self._committed.clear()
+        yield moves
+        while self._answered is None:
+            self._wait()
+            self._committed.clear()
+
+    def _noted(self, number: int, told: Told) -> Noted:
+        by = told.by or "another program"
+        position = self._position(number, told.offset, ended=told.ended)
+        return Noted([by] if told.by else [], position, by)
+
+    def _source(self, number: int) -> str:
+        return f"{self.context.name}/{number}"
 
     # ---- partitions -----------------------------------------------------------------------------
 
     def _take(self, partitions: Any) -> None:
         """Begin to read these partitions."""
-        consumer = self._consumer
         partitions = sorted(partitions)
+        firsts, ends = self._look_at(partitions)
+        for tp in partitions:
+            self._go_to(tp, *self._begin_at(tp, firsts[tp], ends[tp]))
+
+    def _look_at(self, partitions: list[Any]) -> tuple[Mapping[Any, int], Mapping[Any, int]]:
+        """The first offsets of partitions that are to be read, and those after the last."""
+        consumer = self._consumer
         firsts = consumer.beginning_offsets(partitions) if partitions else {}
         ends = consumer.end_offsets(partitions) if partitions else {}
         self._ends = {tp.partition: end for tp, end in ends.items()}
@@ -299,30 +386,47 @@ class KafkaInput(Input):
         self._ended.clear()
         self._passed.clear()
         self._begun = {}
-        for tp in partitions:
-            offset, ended = self._begin_at(tp, firsts[tp], ends[tp])
-            self._begun[tp.partition] = offset
-            consumer.seek(tp, offset)
-            if ended:
-                self._ended.add(tp.partition)
+        return firsts, ends
+
+    def _go_to(self, tp: Any, offset: int, ended: bool) -> None:
+        self._begun[tp.partition] = offset
+        self._consumer.seek(tp, offset)
+        if ended:
+            self._ended.add(tp.partition)
 
     def _begin_at(self, tp: Any, first: int, end: int) -> tuple[int, bool]:
-        from .positions import read_told
-
         number = tp.partition
-        told = read_told(self._consumer.committed(tp, metadata=True)) if self.group else None
+        told = self._told(tp) if self.group else None
         position = self._safe.get(number) or self._kept[number]
         if told is not None and told.by != self.context.pipeline:
-            offset, ended = told.offset, told.ended
+            position = self._position(number, told.offset, ended=told.ended)
         elif position:
             self._check(tp, position, end)
-            offset, ended = position["offset"], bool(position.get("ended"))
             self._given[number] = self._safe[number] = position
         else:
             return (first if self.start == "earliest" else end), False
+        return self._after(tp, position, first)
+
+    def _after(self, tp: Any, position: Any, first: int) -> tuple[int, bool]:
+        """Where to go on after a position, and whether the stream has ended there."""
+        offset = position["offset"]
         if offset < first:
-            self._tell_lost(number, first - offset)
-        return max(offset, first), ended
+            self._tell_lost(tp.partition, first - offset)
+        return max(offset, first), bool(position.get("ended"))
+
+    def _told(self, tp: Any) -> Told | None:
+        from .positions import read_told
+
+        return read_told(self._consumer.committed(tp, metadata=True))
+
+    def _position(self, number: int, offset: int, *, ended: bool = False) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "topic": self.stream,
+            "partition": number,
+            "offset": offset,
+            "cluster": self._cluster,
+        }
+        return {**made, "ended": True} if ended else made
 
     def _check(self, tp: Any, position: Mapping[str, Any], end: int) -> None:
         same = (position["cluster"], position["topic"]) == (self._cluster, self.stream)
@@ -376,16 +480,9 @@ class KafkaInput(Input):
             return None
         batch = self._records(messages)
         batch.source = f"{self.context.name}/{number}"
-        batch.resume = {
-            "topic": self.stream,
-            "partition": number,
-            "offset": last + 1,
-            "cluster": self._cluster,
-        }
+        batch.resume = self._position(number, last + 1, ended=ended)
         if self.group:
             batch.resume["member"] = self._now and self._now[0]
-        if ended:
-            batch.resume["ended"] = True
         self._given[number] = batch.resume
         return batch
 
@@ -445,6 +542,8 @@ class KafkaInput(Input):
         from .positions import told
 
         pending, self._to_tell = self._to_tell, {}
+        if self.context.moves:
+            return  # it is in the transaction
         assigned = consumer.assignment() if self.group and pending else ()
         offsets = {
             tp: told(pending[tp.partition], self.context.pipeline)

@@ -100,6 +100,7 @@ class KafkaOutput(TransactionalOutput):
     )
 
     broker: Any = None
+    tells_group = True
 
     @property
     def delivery(self) -> str:  # type: ignore[override]
@@ -258,6 +259,14 @@ class KafkaOutput(TransactionalOutput):
         self._told = dict(self._last.positions) if self._last is not None else {}
         return self._last
 
+    def checkpoint_of(self, pipeline: str) -> Checkpoint | None:
+        """What another worker has committed last, as soon as nothing of it is undecided."""
+        from .checkpoints import settled_checkpoint, topic_of
+
+        topic = topic_of(pipeline, self.context.name)
+        patience = self.transaction_timeout * 2
+        return settled_checkpoint(self.broker, topic, self.stream, patience)
+
     def commit(self, checkpoint: Checkpoint) -> None:
         last = self._last
         if last is not None and (
@@ -314,7 +323,11 @@ class KafkaOutput(TransactionalOutput):
             producer.commit_transaction()
 
         self._guard(work, checkpoint.pipeline)
-        self._begun, self._last, self._told = None, checkpoint, dict(positions or self._told)
+        self._begun, self._last = None, checkpoint
+        if not self.context.moves:
+            # Else every epoch is committed with all our partitions, so that it is refused when they
+            # have gone to others: it may hold what became of a state without any new record.
+            self._told = dict(positions or self._told)
 
     def _guard(self, call: Callable[[], Any], pipeline: str = "") -> None:
         """Call with a time limit. After an error nobody knows what the cluster did: the producer is
