@@ -51,10 +51,11 @@ def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
     tried, wrong = harassed(naive, 3)
     assert wrong.lost
     assert wrong.repeated
+    print(f"{one.fed:,} records")
     where = {InFolder: "a stream in a folder", OnKafka: "a topic of Kafka"}[kind]
     certify(
         "workers killed",
-        f"windows of {where}, a group of three to four, {one.fed:,} records",
+        f"windows of {where}, a group of three to four",
         kills,
         right,
         wrong=Wrong(LEAVES_BEHIND, tried, wrong),

@@ -126,9 +126,10 @@ class FileStreamInput(Input):
         self._committed.set()
         self.context.observe("lag", self.lag())
 
-    def moved(self, positions: Mapping[str, Any]) -> None:
+    def moved(self, positions: Mapping[str, Any]) -> Mapping[str, Any]:
         self._begin_with = {int(one.rpartition("/")[2]): at for one, at in positions.items()}
         self._committed.set()
+        return {}
 
     def lag(self) -> int:
         """Records of our partitions that are there and were not read yet."""
