@@ -20,11 +20,9 @@ from penstock import (
     ConnectError,
     Context,
     Duration,
-    Failure,
     Input,
     Moves,
     Noted,
-    RecordError,
     RunError,
     TransientError,
     component,
@@ -34,15 +32,12 @@ from penstock import (
 from .codecs import check_codec, decoder
 from .library import load
 from .limits import refuse_long_epochs
+from .messages import is_mark, records_of
 
 if TYPE_CHECKING:
     from .positions import Told
 
-__all__ = ["EOS_HEADER", "KafkaInput"]
-
-EOS_HEADER = "penstock-eos"
-_MARKS = (b'{"eos__":true}', b'{"eos__": true}')
-_TOMBSTONE = RecordError("a tombstone has no value; read it with record: message")
+__all__ = ["KafkaInput"]
 
 
 def _positive(value: float | None) -> None:
@@ -478,7 +473,7 @@ class KafkaInput(Input):
         messages, last, ended = self._up_to_the_end(number, messages)
         if last is None:
             return None
-        batch = self._records(messages)
+        batch = records_of(messages, self._decode, self._decode_key, whole=self.record == "message")
         batch.source = f"{self.context.name}/{number}"
         batch.resume = self._position(number, last + 1, ended=ended)
         if self.group:
@@ -498,7 +493,7 @@ class KafkaInput(Input):
             if not messages:
                 return [], None, False
         last = messages[-1].offset
-        marks = [index for index, message in enumerate(messages) if _is_mark(message)]
+        marks = [index for index, message in enumerate(messages) if is_mark(message)]
         if marks and self.until == "mark":
             last = messages[marks[0]].offset
             self._consumer.seek(tp, last + 1)
@@ -507,35 +502,6 @@ class KafkaInput(Input):
         if marks:
             messages = [one for index, one in enumerate(messages) if index not in marks]
         return messages, last, False
-
-    def _records(self, messages: list[Any]) -> Batch:
-        values = [message.value for message in messages]
-        ordinals: list[int] | range = [message.offset + 1 for message in messages]
-        failures: list[Failure] = []
-        if ordinals and ordinals[-1] - ordinals[0] + 1 == len(ordinals):
-            ordinals = range(ordinals[0], ordinals[-1] + 1)
-        tombs = {index for index, value in enumerate(values) if value is None}
-        filled = [b"null" if value is None else value for value in values] if tombs else values
-        records, errors = self._decode(filled)
-        if self.record == "message":
-            keys, wrong = self._decode_key([message.key or b'""' for message in messages])
-            errors = {**wrong, **errors}
-            records = [
-                _message(message, key, None if index in tombs else record)
-                for index, (message, key, record) in enumerate(zip(messages, keys, records))
-            ]
-            errors = {index: error for index, error in errors.items() if index not in tombs}
-        elif tombs:
-            errors |= dict.fromkeys(tombs, _TOMBSTONE)
-        if errors:
-            failures = [
-                Failure(_raw(messages[index]), messages[index].offset + 1, error)
-                for index, error in sorted(errors.items())
-            ]
-            good = [index for index in range(len(messages)) if index not in errors]
-            records = [records[index] for index in good]
-            ordinals = [ordinals[index] for index in good]
-        return Batch(records, "", ordinals, failures=failures)
 
     def _tell_group(self, consumer: Any) -> None:
         """What is safe, so that others go on from there. Nothing depends on its getting through."""
@@ -555,41 +521,6 @@ class KafkaInput(Input):
                 consumer.commit(offsets, timeout_ms=5000)
             except (self._kafka.errors.KafkaError, ValueError) as error:
                 self.context.logger.info("the group was not told how far this is: %s", error)
-
-
-def _is_mark(message: Any) -> bool:
-    value = message.value
-    if value is None or len(value) > 15:
-        return False
-    return value in _MARKS or any(name == EOS_HEADER for name, _ in message.headers)
-
-
-def _message(message: Any, key: Any, value: Any) -> dict[str, Any]:
-    return {
-        "key": None if message.key is None else key,
-        "value": value,
-        "headers": {name: _shown(data) for name, data in message.headers},
-        "timestamp": message.timestamp,
-        "partition": message.partition,
-        "offset": message.offset,
-    }
-
-
-def _raw(message: Any) -> dict[str, Any]:
-    """A message as it is, for the dead letters."""
-    return {
-        "key": message.key,
-        "value": message.value,
-        "headers": [list(header) for header in message.headers],
-        "timestamp": message.timestamp,
-        "topic": message.topic,
-        "partition": message.partition,
-        "offset": message.offset,
-    }
-
-
-def _shown(data: bytes | None) -> str | None:
-    return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
 def _known(client: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
