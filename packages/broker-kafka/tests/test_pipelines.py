@@ -16,6 +16,7 @@ from penstock.cli import main
 from penstock.store import decode_record
 from penstock.stores.sqlite import SqliteStore
 from penstock_broker_kafka.library import load
+from penstock_broker_kafka.sockets import direct
 
 NUMBERS = itertools.count(1)
 
@@ -48,7 +49,7 @@ class Shop:
         return path
 
     def send(self, *values: bytes) -> None:
-        producer = load().KafkaProducer(bootstrap_servers=self.url)
+        producer = load().KafkaProducer(bootstrap_servers=self.url, proxy_url=direct())
         for value in values:
             producer.send(self.topic, value, b"k", [("h", b"x")])
         producer.flush()
@@ -58,6 +59,7 @@ class Shop:
         kafka = load()
         consumer = kafka.KafkaConsumer(
             bootstrap_servers=self.url,
+            proxy_url=direct(),
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             consumer_timeout_ms=2000,

@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import Any
 
 from penstock_broker_kafka.library import load
+from penstock_broker_kafka.sockets import direct
 
 from .oracle import Verdict
 
@@ -143,7 +144,7 @@ class Fleet(Members):
         (self.folder / f"{name}.yaml").write_text(text)
         self.sent = Seen()
         self._gone = False
-        admin = load().KafkaAdminClient(bootstrap_servers=url)
+        admin = load().KafkaAdminClient(bootstrap_servers=url, proxy_url=direct())
         admin.create_topics(
             {f"{name}.{one}": {"num_partitions": PARTITIONS} for one in ("in", "out")}
         )
@@ -156,7 +157,9 @@ class Fleet(Members):
         """Send numbers until there are enough kills, or `total` of them."""
 
         def work() -> None:
-            producer: Any = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
+            producer: Any = load().KafkaProducer(
+                bootstrap_servers=self.url, linger_ms=5, proxy_url=direct()
+            )
             number = 0
             while number < total if total is not None else not self._enough.is_set():
                 for number in range(number + 1, number + rate // 20 + 1):  # noqa: B020
@@ -179,6 +182,7 @@ class Fleet(Members):
             consumer = load().KafkaConsumer(
                 f"{self.name}.out",
                 bootstrap_servers=self.url,
+                proxy_url=direct(),
                 auto_offset_reset="earliest",
                 isolation_level=isolation,
                 enable_auto_commit=False,

@@ -12,6 +12,7 @@ from penstock.errors import nearest
 
 from .broker import KafkaBroker
 from .library import load
+from .sockets import direct, servers_of, tls, tls_problem
 
 __all__ = ["bounded", "connected", "ensure_topic", "sentences", "settings"]
 
@@ -19,26 +20,23 @@ T = TypeVar("T")
 
 
 def settings(broker: KafkaBroker) -> dict[str, Any]:
-    """What every client is made with."""
+    """What every client is made with; of the settings in `extra` those about connections."""
     made: dict[str, Any] = {
-        "bootstrap_servers": [one.strip() for one in broker.bootstrap.split(",")],
+        "bootstrap_servers": servers_of(broker),
         "bootstrap_timeout_ms": int(broker.connect_timeout * 1000),
         "request_timeout_ms": int(broker.request_timeout * 1000),
         "security_protocol": broker.security.upper(),
+        "proxy_url": broker.extra.get("socks5_proxy") or direct(),
     }
     if "ssl" in broker.security:
-        files = {
-            "ssl_cafile": broker.ca_file,
-            "ssl_certfile": broker.cert_file,
-            "ssl_keyfile": broker.key_file,
-        }
-        made |= {name: str(path) for name, path in files.items() if path is not None}
-        made["ssl_password"] = broker.key_password
+        made["ssl_context"] = tls(broker)
     if broker.security.startswith("sasl"):
         made["sasl_mechanism"] = broker.sasl_mechanism
         made["sasl_plain_username"] = broker.username
         made["sasl_plain_password"] = broker.password
-    return made
+    about_connections = load().KafkaAdminClient.DEFAULT_CONFIG
+    extra = {name: value for name, value in broker.extra.items() if name in about_connections}
+    return {**made, **extra}
 
 
 def ensure_topic(
@@ -66,15 +64,46 @@ def connected(broker: KafkaBroker, kind: str, **more: Any) -> Any:
     """A client of this kind. Making one may hang in the library, once in some hundred times on a
     busy machine, whatever time limit it is given; then another one is tried."""
     make = getattr(load(), kind)
+    wanted = {**settings(broker), **more}
     limit = broker.connect_timeout + 5.0
     for attempt in (1, 2, 3):
-        with sentences(broker.bootstrap, ConnectError):
-            try:
-                return bounded(lambda: make(**{**settings(broker), **more}), limit, kind)
-            except TransientError:
-                if attempt == 3:
-                    raise
+        try:
+            return bounded(lambda: _made(make, wanted), limit, kind)
+        except TransientError:
+            if attempt == 3:
+                raise
+        except load().errors.KafkaError as error:
+            raise _unreached(broker, error) from error
     raise AssertionError("not reached")
+
+
+def _unreached(broker: KafkaBroker, error: BaseException) -> Exception:
+    """What to say when no client could be made. The library does not tell what the server or its
+    certificate was refused for."""
+    if "ssl" in broker.security and (problem := tls_problem(broker)):
+        return ConnectError(problem, where=broker.bootstrap, hint="see security and ca_file")
+    found = explained(error, broker.bootstrap, ConnectError)
+    if broker.security == "plaintext" or not isinstance(found, ConnectError):
+        return found
+    wanted = "username and password" if "sasl" in broker.security else "cert_file and key_file"
+    hint = f"is the server there, does it speak {broker.security}, and does it take {wanted}?"
+    return ConnectError(found.what, where=broker.bootstrap, hint=hint)
+
+
+def _made(make: Any, wanted: Mapping[str, Any]) -> Any:
+    """A client. Of one that cannot be made the library would leave a thread and sockets behind."""
+    parts: list[Any] = []
+
+    def part(**given: Any) -> Any:
+        parts.append(make.DEFAULT_CONFIG["kafka_client"](**given))
+        return parts[-1]
+
+    try:
+        return make(**{"kafka_client": part, **wanted})
+    except BaseException:
+        for one in parts:
+            one.close()
+        raise
 
 
 def _partitions(admin: Any, topic: str) -> int:
@@ -110,7 +139,7 @@ def sentences(where: str, kind: type[PenstockError] = RunError) -> Iterator[None
 
 def explained(error: BaseException, where: str, kind: type[PenstockError] = RunError) -> Exception:
     errors = load().errors
-    what = " ".join(str(error).split()) or type(error).__name__
+    what = " ".join(str(error).split()).removeprefix(f"{type(error).__name__}: ")
     name = type(error).__name__.removesuffix("Error")
     if isinstance(error, (errors.AuthorizationError, errors.SaslAuthenticationFailedError)):
         return ConnectError(f"is not allowed: {what}", where=where, hint="see the access rules")

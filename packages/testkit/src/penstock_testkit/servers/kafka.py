@@ -28,6 +28,8 @@ class Kafka(Server):
 
     title = "Kafka"
     patience = 90.0
+    users: Sequence[str] = ()
+    """Arguments that make users known while the storage is made, as `--add-scram`."""
 
     def __init__(self, port: int | None = None) -> None:
         self.outside = os.environ.get("PENSTOCK_TEST_KAFKA", "")
@@ -52,10 +54,10 @@ class Kafka(Server):
             self.jars = jars.fetch(jars.KAFKA)
         except jars.NoJarsError as error:
             require(self.title, str(error))
-        (self.folder / "server.properties").write_text(self._settings(), encoding="utf-8")
-        self.call(
-            *self._java("kafka.tools.StorageTool"), "format", "-t", _identity(), *self._config
-        )
+        text = "".join(f"{key}={value}\n" for key, value in self.settings().items())
+        (self.folder / "server.properties").write_text(text, encoding="utf-8")
+        tool = self._java("kafka.tools.StorageTool")
+        self.call(*tool, "format", "-t", _identity(), *self._config, *self.users)
 
     def start(self) -> None:
         if not self.outside:
@@ -89,8 +91,9 @@ class Kafka(Server):
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return (str(self.executable), *options, quiet, "-cp", f"{self.jars}/*", program)
 
-    def _settings(self) -> str:
-        settings = {
+    def settings(self) -> dict[str, object]:
+        """What is in its file of properties."""
+        return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
@@ -112,7 +115,6 @@ class Kafka(Server):
             "group.min.session.timeout.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 2097152,
         }
-        return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
 def _identity() -> str:
