@@ -63,10 +63,12 @@ def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
 
 
 def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
-    """How often workers were killed, while others came and left, and what they have made of it."""
+    """How often workers were killed, while others came and left, or slept for so long that Kafka
+    gives their partitions away, and what they have made of it."""
 
     def come_and_go(_: int) -> None:
         if 4 in one.processes:
+            one.stall(4, 2.5)
             one.strike(4, LEAVE)
         else:
             one.start(4)

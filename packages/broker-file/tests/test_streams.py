@@ -21,14 +21,17 @@ from penstock import (
     ConnectError,
     Context,
     FencedError,
+    Moves,
+    Noted,
     RunError,
 )
 from penstock_broker_file import FileBroker, locks
+from penstock_broker_file.groups import Group
 from penstock_broker_file.stream import MARK, Stream
 
 
-def opened(one, name="clicks", pipeline="shop"):
-    one.open(Context(name, pipeline=pipeline))
+def opened(one, name="clicks", pipeline="shop", moves=False):
+    one.open(Context(name, pipeline=pipeline, moves=moves))
     return one
 
 
@@ -308,18 +311,26 @@ def test_the_lag_is_told(tmp_path):
 class Member:
     """An input of a group, and a run around it: it commits whenever it is told to end an epoch."""
 
-    def __init__(self, broker, pipeline, positions=None, **options):
+    def __init__(self, broker, pipeline, positions=None, *, moves=False, **options):
+        options = {"until": "never", **options}
         self.one = opened(
-            broker.input("clicks", group="shop", until="never", **options), pipeline=pipeline
+            broker.input("clicks", group="shop", **options), pipeline=pipeline, moves=moves
         )
         self.positions = dict(positions or {})
         self.batches = self.one.read(dict(self.positions))
         self.found = []
+        self.moves = None
+        self.others = {}  # what others have committed
 
     def step(self):
         batch = next(self.batches)
         if batch is EPOCH_END:
             self.commit()
+        elif isinstance(batch, Moves):
+            self.commit()
+            self.moves = batch
+            known = {**self.positions, **self.others}
+            self.one.moved({one: known[one] for one in batch.coming if one in known})
         elif batch is not None:
             self.found += [one["n"] for one in batch.records]
             self.positions[batch.source] = batch.resume
@@ -460,6 +471,78 @@ def test_a_member_without_a_partition_ends_when_the_others_have_read_everything(
     assert list(batches) == []
     spare.close()
     a.one.close()
+
+
+def test_a_member_stays_while_a_partition_that_is_not_read_is_nobodys(tmp_path):
+    """It was on its way to a member that has ended."""
+    broker = FileBroker(path=tmp_path, partitions=2)
+    write(broker, [{"n": n} for n in range(20)])
+    other = Group(tmp_path / "clicks" / "groups" / "shop", 2)
+    a = Member(broker, "a", until="end")
+    settle(a, until=lambda: len(a.found) == 10)
+    assert a.owned == [1]
+    assert [a.step() for _ in range(3)] == [None] * 3
+    other.leave()
+    for _ in a.batches:
+        time.sleep(0.01)
+    assert a.owned == [0, 1]
+    a.one.close()
+
+
+def test_where_states_move_a_partition_is_given_back_when_they_are_put_aside(tmp_path):
+    broker = FileBroker(path=tmp_path, partitions=2)
+    four(broker)
+    a = Member(broker, "a", moves=True)
+    settle(a, until=lambda: len(a.found) == 400)
+    assert a.moves.coming == {"clicks/0": Noted([]), "clicks/1": Noted([])}
+    b = Member(broker, "b", moves=True)
+    while not isinstance(next(a.batches), Moves):
+        time.sleep(0.01)
+    assert (a.owned, Group.claim(b.one._group)) == ([0, 1], set())
+    a.commit()
+    a.one.moved({})
+    b.others = a.positions
+    settle(a, b, until=lambda: (a.owned, b.owned) == ([0], [1]))
+    noted = Noted(["a"], a.positions["clicks/1"], "a")
+    assert (b.moves.coming, b.found) == ({"clicks/1": noted}, [])
+    a.one.close()
+    b.one.close()
+
+
+def test_whoever_may_have_committed_something_is_known(tmp_path):
+    """Two have died, of which nobody knows how far they came; then one tells."""
+    broker = FileBroker(path=tmp_path)
+    write(broker, [{"n": 1}])
+    for name, before in (("a", []), ("b", ["a"]), ("a", ["b", "a"])):
+        one = Member(broker, name, moves=True)
+        settle(one, until=lambda: one.found)  # noqa: B023
+        assert one.moves.coming == {"clicks/0": Noted(before)}
+        one.die()
+    c = Member(broker, "c", moves=True)
+    settle(c, until=lambda: c.found)
+    assert c.moves.coming["clicks/0"].holders == ["b", "a"]
+    c.commit()
+    assert c.one._group.kept(0).holders == ["c"]
+    c.one.close()
+
+
+def test_what_others_have_gone_on_with_is_said(tmp_path):
+    broker = FileBroker(path=tmp_path, partitions=3)
+    four(broker)
+    a = Member(broker, "a", moves=True)
+    settle(a, until=lambda: len(a.found) == 400)
+    b = Member(broker, "b", moves=True)
+    b.others = a.positions
+    settle(a, b, until=lambda: (a.owned, list(b.one._readers)) == ([0, 2], [1]))
+    assert a.moves.settled == []
+    b.positions.update(a.positions)
+    b.commit()
+    c = Member(broker, "c", moves=True)
+    c.others = a.positions
+    settle(a, b, c, until=lambda: (a.owned, b.owned, c.owned) == ([0], [1], [2]))
+    assert (a.moves.leaving, a.moves.settled) == (["clicks/2"], ["clicks/1"])
+    for one in (a, b, c):
+        one.one.close()
 
 
 def test_a_member_waits_in_vain_for_a_checkpoint(tmp_path, monkeypatch):

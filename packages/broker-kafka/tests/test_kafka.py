@@ -20,6 +20,7 @@ from penstock import (
     ConnectError,
     Context,
     FencedError,
+    Moves,
     RunError,
     TransientError,
 )
@@ -58,9 +59,9 @@ def shop(topic: str) -> str:
     return f"shop/{topic}"
 
 
-def opened(one: Any, name: str = "clicks", pipeline: str = "shop") -> Any:
+def opened(one: Any, name: str = "clicks", pipeline: str = "shop", moves: bool = False) -> Any:
     try:
-        one.open(Context(name, pipeline=pipeline))
+        one.open(Context(name, pipeline=pipeline, moves=moves))
     except BaseException:
         one.close()
         raise
@@ -528,6 +529,61 @@ def test_a_member_whose_partitions_have_gone_cannot_commit(broker, topic, shop):
     output.close()
     assert committed(broker, topic, group) is None
     assert records_of(read(broker, f"{topic}.out")[0]) == []
+
+
+def test_what_another_worker_has_committed_is_read_and_leaves_it_alone(broker, topic, shop):
+    one, other = (opened(broker.output(topic), "out", f"{shop}@{n}") for n in (1, 2))
+    one.checkpoint(f"{shop}@1")
+    assert other.checkpoint_of(f"{shop}@1") is None
+    assert other.checkpoint_of("nobody") is None
+    for epoch in (1, 2):
+        one.commit(Checkpoint(f"{shop}@1", "run", epoch))
+        assert other.checkpoint_of(f"{shop}@1").epoch == epoch
+    one.close()
+    other.close()
+
+
+def test_and_only_when_it_is_decided_what_becomes_of_it(broker, topic, shop):
+    """The cluster may carry out a commit of somebody who is dead by now."""
+    one = opened(broker.output(topic), "out", f"{shop}@1")
+    other = opened(broker.output(topic, transaction_timeout=0.2), "out", f"{shop}@2")
+    one.checkpoint(f"{shop}@1")
+    one.commit(Checkpoint(f"{shop}@1", "run", 1))
+    text = Checkpoint(f"{shop}@1", "run", 2).to_json().encode()
+    one._begin().send(one._checkpoints, text, b"checkpoint", []).get(10)
+    with pytest.raises(TransientError, match=r"a transaction is open for 0\.4 s"):
+        other.checkpoint_of(f"{shop}@1")
+    one._producer.commit_transaction()
+    assert other.checkpoint_of(f"{shop}@1").epoch == 2
+    one._begun = None
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_where_states_move_an_epoch_without_records_is_refused_too(broker, topic, shop, moves):
+    """As when a window has closed because time went by, in a partition that others have by now."""
+    write(broker, topic, [{"n": 1}], transactions=False)
+    reads = opened(broker.input(topic, group=f"g.{topic}", until="end"), pipeline=shop, moves=moves)
+    output = opened(broker.output(f"{topic}.out"), "out", shop, moves)
+    output.checkpoint(shop)
+    positions, batch = {}, None
+    for batch in reads.read({}):
+        if isinstance(batch, Moves):
+            positions.update(reads.moved({}))
+        elif batch is not None:
+            break
+    positions[batch.source] = batch.resume
+    output.write(batch)
+    output.commit(Checkpoint(shop, "run", 1, positions=positions))
+    reads.close()
+    output.write(Batch([{"n": 2}]))
+    if moves:
+        with pytest.raises(TransientError, match="gave partitions to others"):
+            output.commit(Checkpoint(shop, "run", 2, positions=positions))
+    else:
+        output.commit(Checkpoint(shop, "run", 2, positions=positions))
+    output.close()
 
 
 # ---- what is lost, and mistakes ---------------------------------------------------------------------

@@ -88,6 +88,12 @@ class Members:
         assert process.stdin is not None
         process.stdin.close()
 
+    def stall(self, member: int, seconds: float) -> None:
+        """Keep a member asleep for so long; it does not notice."""
+        self.processes[member].send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.processes[member].send_signal(signal.SIGCONT)
+
     def harass(
         self,
         members: int,
