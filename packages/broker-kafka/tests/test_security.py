@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -293,3 +294,10 @@ def test_a_server_that_is_not_there_has_no_problem_with_tls(pem: Certificates) -
     nowhere = by_tls(pem)
     nowhere.bootstrap, nowhere.connect_timeout = f"127.0.0.1:{free_port()}, host:port", 0.2
     assert tls_problem(nowhere) == ""
+
+
+def test_a_client_library_that_is_made_in_another_way_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "kafka.net.inet", None)
+    assert direct.__wrapped__() is None

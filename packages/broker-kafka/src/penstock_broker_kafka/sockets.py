@@ -31,10 +31,14 @@ class _TlsSocket(ssl.SSLSocket):
 
 
 @cache
-def direct() -> str:
-    """What the client library takes for a proxy; it leads straight to the server."""
+def direct() -> str | None:
+    """What the client library takes for a proxy; it leads straight to the server. None with a
+    library that is made in another way: there the collector closes what was let go of."""
     load()
-    from kafka.net.inet import KafkaNetSocket
+    try:
+        from kafka.net.inet import KafkaNetSocket
+    except ImportError:
+        return None
 
     class Direct(KafkaNetSocket):  # type: ignore[misc]
         SCHEMES = ("penstock",)
