@@ -218,17 +218,21 @@ ACTS = {
 }
 
 
+@pytest.mark.parametrize("chunksize", [2000, 3, 2], ids=["one chunk", "its last", "the next one"])
 @pytest.mark.parametrize("asks", [False, True], ids=["only results", "with queries"])
 @pytest.mark.parametrize("act", ACTS)
-def test_D17_with_item_3_of_10_the_rows_are_those_that_the_document_says(place, act, asks):
-    """D13 to D16 and D18 as well: a savepoint for each item, whether it writes itself or not."""
+def test_D17_with_item_3_of_10_the_rows_are_those_that_the_document_says(
+    place, act, asks, chunksize
+):
+    """D13 to D16 and D18 as well: a savepoint for each item, whether it writes itself or not, and
+    wherever it stands in its chunk."""
     sources(*range(1, 11))
     expected, errors = TABLE[act]
     if act == "error":
         with pytest.raises(PipeError, match="stop"):
-            step({3: ACTS[act]}, asks=asks)
+            step({3: ACTS[act]}, asks=asks, chunksize=chunksize)
     else:
-        step({3: ACTS[act]}, asks=asks)
+        step({3: ACTS[act]}, asks=asks, chunksize=chunksize)
     assert numbers() == expected
     assert [int(raw.text) for raw in Raw.objects.order_by("pk")] == (expected if asks else [])
     assert PipelineError.objects.count() == errors

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
+from django.db import models
 from django.test import Client
 from newsroom.models import News, Order, Raw
 from newsroom.pipes import NewsImport
 
-from penstock_django import PipelineError, get_session
+from penstock_django import PipelineError, PipelineTrack, get_session
 from penstock_django.management.commands.penstock import Command
 from penstock_django.models import Event, Letter, RunReport
 
@@ -21,6 +23,7 @@ LETTERS = "/admin/penstock_django/letter/"
 ERRORS = "/admin/penstock_django/pipelineerror/"
 RUNS = "/admin/penstock_django/runreport/"
 PAGES = [LETTERS, ERRORS, RUNS, "/admin/penstock_django/pipelinetrack/"]
+SHOWN = [Letter, PipelineError, RunReport, PipelineTrack]
 
 PIPELINE = """
 inputs:
@@ -74,28 +77,37 @@ def test_a_request_from_another_host_or_page_is_refused(file):
 
 def test_nothing_of_a_record_is_taken_for_a_part_of_a_page(file):
     Raw.objects.create(text=SCRIPT)
+    Raw.objects.create(text="good")
     NewsImport.broken = (SCRIPT,)
     try:
         get_session(debug=False).run(Raw.objects.all(), "news.import")
     finally:
         NewsImport.broken = ("bad",)
-    texts = {"source", "node", "error", "message", "run_id", "plugin", "version", "config_hash"}
-    Letter.objects.update(**dict.fromkeys(texts, SCRIPT))
+    in_every_field(Letter)
+    in_every_field(PipelineError)
+    in_every_field(PipelineTrack)
+    RunReport.objects.all().delete()
     report = {"nodes": [{"name": SCRIPT, "use": SCRIPT, "failed": 0}], "warnings": [SCRIPT]}
     RunReport.objects.create(run_id="<i>", pipeline=SCRIPT, started=1, report=json.dumps(report))
-    views = client("view_letter", "view_pipelineerror", "view_runreport", "mend_letter")
-    for page, row in (
-        (LETTERS, Letter.objects.get()),
-        (ERRORS, PipelineError.objects.get()),
-        (RUNS, RunReport.objects.get(pk="<i>")),
-    ):
-        from django.contrib.admin.utils import quote
-
+    views = client(*(f"view_{model._meta.model_name}" for model in SHOWN), "mend_letter")
+    for page, model in zip(PAGES, SHOWN, strict=True):
+        row = model.objects.order_by("pk").first()
         for url in (page, f"{page}{quote(row.pk)}/change/"):
             found = views.get(url)
             assert found.status_code == 200
             assert SCRIPT not in found.content.decode(), url
             assert "&lt;script&gt;" in found.content.decode(), url
+
+
+def in_every_field(model):
+    """Put the script wherever a row of a model can hold it."""
+    values = {}
+    for field in model._meta.concrete_fields:
+        if isinstance(field, models.JSONField):
+            values[field.name] = [[SCRIPT, [SCRIPT]]]
+        elif isinstance(field, models.CharField | models.TextField):
+            values[field.name] = json.dumps(SCRIPT) if field.name == "record" else SCRIPT
+    assert model.objects.update(**values)
 
 
 def test_who_may_only_look_cannot_retry(file):
@@ -142,6 +154,8 @@ def test_errors_are_run_again_and_ignored_by_who_may(db):
     assert "1 fixed, 0 failed" in found.content.decode()
     assert News.objects.count() == 1
     PipelineError.objects.update(fixed=None)
+    act(client("view_pipelineerror", "retry_pipelineerror"), ERRORS, "ignore", [error])
+    assert PipelineError.objects.get().fixed is None
     act(client("view_pipelineerror", "ignore_pipelineerror"), ERRORS, "ignore", [error])
     assert PipelineError.objects.get().fixed is not None
 
