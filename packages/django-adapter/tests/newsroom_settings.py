@@ -53,8 +53,8 @@ TEMPLATES = [
 ROOT_URLCONF = "newsroom_urls"
 ALLOWED_HOSTS = ["testserver"]
 DATABASES = {"default": database(os.environ.get("NEWSROOM_DATABASE", "sqlite:///none.db"))}
-for file in Path(os.environ.get("NEWSROOM_MORE", "nowhere")).glob("*.db"):
-    DATABASES[file.stem] = database(f"sqlite:///{file}")
+for file in Path(os.environ.get("NEWSROOM_MORE", "nowhere")).glob("*.url"):
+    DATABASES[file.stem] = database(file.read_text())
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 PAYMENT_API_KEY = "sesame-in-a-setting"

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from penstock.testing import ListInput, ListOutput, Raise
 from penstock_django import DjangoStore
 from penstock_django.connection import Line
 from penstock_django.input import DjangoInput
+from penstock_django.models import OutputCheckpoint
 from penstock_django.output import DjangoOutput
 from penstock_testkit import InputSuite, OutputSuite
 
@@ -58,30 +60,103 @@ class TestDjangoInput(InputSuite):
         return source
 
 
+class Elsewhere:
+    """Outputs to databases of their own, copies of an empty one, that a name in the settings means."""
+
+    def __init__(self, place, prefix):
+        place.empty()
+        connections["default"].close()
+        self.place = place
+        self.aliases = (f"{prefix}{number}" for number in itertools.count())
+        self.made = []
+
+    def __call__(self):
+        alias = next(self.aliases)
+        url = self.copied(alias)
+        (Path(os.environ["NEWSROOM_MORE"]) / f"{alias}.url").write_text(url)
+        known = {"default": {}, alias: database(url)}
+        connections.settings[alias] = connections.configure_settings(known)[alias]
+        self.made.append((alias, url))
+        found = Raw.objects.using(alias).order_by("pk").values("text")
+        return DjangoOutput(model="newsroom.Raw", using=alias), lambda: list(found.all())
+
+    def copied(self, alias):
+        file = Path(os.environ["NEWSROOM_MORE"]) / f"{alias}.db"
+        shutil.copy(self.place.url.removeprefix("sqlite:///"), file)
+        return f"sqlite:///{file}"
+
+    def remove(self):
+        connections.close_all()
+        for alias, _ in self.made:
+            (Path(os.environ["NEWSROOM_MORE"]) / f"{alias}.url").unlink()
+            connections.settings.pop(alias)
+
+
+class OnServer(Elsewhere):
+    def __init__(self, place, prefix, server):
+        super().__init__(place, prefix)
+        self.server = server
+        self.there = ["-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres"]
+
+    def copied(self, alias):
+        template = self.place.url.rpartition("/")[2]
+        self.server.call(self.server.bin / "createdb", *self.there, "-T", template, alias)
+        return self.server.url(alias)
+
+    def remove(self):
+        super().remove()
+        for alias, _ in self.made:
+            self.server.call(self.server.bin / "dropdb", *self.there, "--force", alias)
+
+
 class TestDjangoOutput(OutputSuite):
+    """On SQLite."""
+
     @pytest.fixture
     def destination(self, sqlite, tmp_path):
-        """Each is a database of its own, a copy of an empty one."""
-        sqlite.empty()
-        connections["default"].close()
-        aliases = (f"{tmp_path.name}{number}" for number in itertools.count())
-
-        def destination():
-            alias = next(aliases)
-            file = Path(os.environ["NEWSROOM_MORE"]) / f"{alias}.db"
-            shutil.copy(sqlite.url.removeprefix("sqlite:///"), file)
-            known = {"default": {}, alias: database(f"sqlite:///{file}")}
-            connections.settings[alias] = connections.configure_settings(known)[alias]
-            found = Raw.objects.using(alias).order_by("pk").values("text")
-            return DjangoOutput(model="newsroom.Raw", using=alias), lambda: list(found.all())
-
-        yield destination
-        connections.close_all()
+        made = Elsewhere(sqlite, tmp_path.name)
+        yield made
+        made.remove()
 
     @pytest.fixture
     def records(self):
         """Without their keys: some rules write the same ones again."""
         return lambda count: [{"text": f"text {n}"} for n in range(1, count + 1)]
+
+
+class TestDjangoOutputOnPostgreSQL(TestDjangoOutput):
+    @pytest.fixture
+    def destination(self, postgresql, postgresql_server, tmp_path):
+        made = OnServer(postgresql, tmp_path.name[-40:], postgresql_server)
+        yield made
+        made.remove()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_rows_and_checkpoint_are_in_the_database_that_using_names(request, kind, tmp_path):
+    """And nothing is in the other one; an input reads from there too."""
+    place = request.getfixturevalue(kind)
+    if kind == "sqlite":
+        made = Elsewhere(place, tmp_path.name)
+    else:
+        made = OnServer(place, tmp_path.name[-40:], request.getfixturevalue("postgresql_server"))
+    output, rows = made()
+    penstock.run(ListInput(values=[{"text": "a"}]), output, name="copy")
+    kept = OutputCheckpoint.objects
+    assert rows() == [{"text": "a"}]
+    assert kept.using(output.using).get().pipeline == "copy"
+    assert (Raw.objects.count(), kept.count()) == (0, 0)
+    found = read(model="newsroom.Raw", fields=["text"], using=output.using)
+    assert found == [{"text": "a"}]
+    made.remove()
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_a_database_that_the_settings_do_not_name_is_said(db, kind):
+    run = read if kind == "input" else partial(write, [{"text": "a"}])
+    with pytest.raises(RunError) as caught:
+        run(model="newsroom.Raw", using="nowhere")
+    assert "using: there is no database 'nowhere'" in str(caught.value)
 
 
 # ---- what is read -------------------------------------------------------------------------------

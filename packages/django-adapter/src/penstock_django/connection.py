@@ -66,7 +66,7 @@ class Line:
         self.dirty: dict[int, Any] = {}
         self.committed: dict[int, Any] = {}
         self._atomic: Any = None
-        self._own = connections[alias].copy()
+        self._own = _connection_of(alias).copy()
         self._own.inc_thread_sharing()
         if self._own.vendor == "sqlite":
             options = self._own.settings_dict["OPTIONS"]
@@ -137,6 +137,24 @@ class Line:
                         del _open_lines[key]
                 self.roll_back()
                 self.reconnect()
+
+
+def _connection_of(alias: str) -> Any:
+    """The connection of a database in the settings; RunError when they name none so."""
+    from django.db.utils import ConnectionDoesNotExist
+
+    from penstock import RunError
+    from penstock.errors import nearest
+
+    try:
+        return connections[alias]
+    except ConnectionDoesNotExist as error:
+        near = nearest(alias, list(connections))
+        raise RunError(
+            f"there is no database {alias!r}",
+            where="using",
+            hint=f"did you mean {near!r}?" if near else "look at DATABASES in the settings",
+        ) from error
 
 
 class _GivenUp(Exception):
