@@ -92,18 +92,19 @@ def test_a_run_of_a_pipeline_is_shown_while_it_goes_on(place, quick, output):
 
 
 def test_a_run_of_pipes_is_shown_while_its_transaction_lasts(place, quick):
+    """Also in the middle of a chunk."""
     client, seen = viewer(), []
 
     class Watches(Pipe):
         def process(self):
-            if self.item.number == 7:
-                seen.append(until(client, lambda run: run["done"] == 8))
+            if self.item.number in (1, 7):
+                seen.append(until(client, lambda run: run["done"] == self.item.number + 1))
             return super().process()
 
     SourceItem.objects.bulk_create(SourceItem(number=n) for n in range(9))
-    get_session(debug=False, chunksize=2).run(SourceItem.objects.order_by("pk"), pipe=Watches)
-    assert (seen[0]["done"], seen[0]["total"]) == (8, 9)
-    assert counts(seen[0])["process"][1] == 6
+    get_session(debug=False, chunksize=6).run(SourceItem.objects.order_by("pk"), pipe=Watches)
+    assert [(one["done"], one["total"]) for one in seen] == [(2, 9), (8, 9)]
+    assert [counts(one)["process"][1] for one in seen] == [0, 6], "those of a whole chunk"
     assert shown(client) == []
     assert RunReport.objects.get().status == "ok"
 

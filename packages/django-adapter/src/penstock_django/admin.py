@@ -81,7 +81,7 @@ def _live(run: Mapping[str, Any]) -> dict[str, Any]:
         "run_id": run["run_id"],
         "pipeline": run["pipeline"],
         "seconds": run["seconds"],
-        "done": run["balance"]["read"],
+        "done": run.get("done", run["balance"]["read"]),
         "total": run.get("total", 0),
         "nodes": nodes,
         "url": url if there else "",  # a run of pipes has its row when its transaction has ended

@@ -34,8 +34,8 @@ EVERY = 1.0
 LIVES = 60.0
 """A run on another machine that has said nothing for so many seconds is taken for dead."""
 
-Total = Callable[[], int]
-"""How many items there are to do; 0 when that is not known."""
+Items = Callable[[], Mapping[str, int]]
+"""How many items are `done`, and how many there are in `total`; nothing where no items are run."""
 
 
 def state_folder() -> Path:
@@ -48,10 +48,10 @@ def state_folder() -> Path:
 
 
 @contextmanager
-def shown_live(run: Run, using: str = "default", total: Total = int) -> Iterator[None]:
+def shown_live(run: Run, using: str = "default", items: Items = dict) -> Iterator[None]:
     """Say how far a run is, every second until the block ends; nothing of one that is shorter."""
     over = Event()
-    teller = Thread(target=_tell, args=(run, using, total, over), name="penstock live", daemon=True)
+    teller = Thread(target=_tell, args=(run, using, items, over), name="penstock live", daemon=True)
     teller.start()
     try:
         yield
@@ -60,7 +60,7 @@ def shown_live(run: Run, using: str = "default", total: Total = int) -> Iterator
         teller.join()
 
 
-def _tell(run: Run, using: str, total: Total, over: Event) -> None:
+def _tell(run: Run, using: str, items: Items, over: Event) -> None:
     """On a thread of its own, and so on a connection of its own."""
     file = _file_of(run.run_id) if connections[using].vendor == "sqlite" else None
     begun, said = monotonic(), False
@@ -69,7 +69,7 @@ def _tell(run: Run, using: str, total: Total, over: Event) -> None:
         while not over.wait(EVERY):
             said = True
             with suppress(DatabaseError, OSError):
-                _say(_report_of(run, monotonic() - begun, total()), using, file)
+                _say({**_report_of(run, monotonic() - begun), **items()}, using, file)
         if said:
             with suppress(DatabaseError, OSError):
                 _leave(run.run_id, using, file)
@@ -77,10 +77,10 @@ def _tell(run: Run, using: str, total: Total, over: Event) -> None:
         connections[using].close()
 
 
-def _report_of(run: Run, seconds: float, total: int) -> dict[str, Any]:
+def _report_of(run: Run, seconds: float) -> dict[str, Any]:
     """The report of a run that goes on meanwhile."""
     nodes = [node.report() for node in list(run.nodes.values())]
-    made = Report(
+    return Report(
         pipeline=run.pipeline,
         run_id=run.run_id,
         status="running",
@@ -93,7 +93,6 @@ def _report_of(run: Run, seconds: float, total: int) -> dict[str, Any]:
         letters=run.failures.letters,
         config_hash=run.config_hash,
     ).to_dict()
-    return {**made, "total": total} if total else made
 
 
 def _say(report: Mapping[str, Any], using: str, file: Path | None) -> None:

@@ -30,8 +30,10 @@ class Process(Stage):
     """Puts each item through a pipe of its own.
 
     `fatal` is what a pipe raised that ends the run; `left` are tracks of triggered pipelines, of
-    items that were processed again.
+    items that were processed again; `seen` counts the items that were begun, for who is watching.
     """
+
+    seen = 0
 
     def __init__(
         self, session: Session, name: str, cls: type[Pipe], local: Bag, trigger: str
@@ -91,6 +93,7 @@ class Process(Stage):
         """Process an item. What is raised is not the end of the others, unless it is meant so."""
         if self.satisfied or self.fatal is not None:
             raise Skip
+        self.seen += 1
         unit, key = self._unit, self._keys[id(item)]
         pipe = self.cls(self.session, self.local, item)
         unit.begin()

@@ -191,7 +191,7 @@ class Session:
         plan.spec.components["process"].settings.on_error = "skip"  # their errors have rows here
         run: Run = plan.start(store=MemoryStore())
         run.failures.breaker = False
-        with shown_live(run, self.using, lambda: source.total):
+        with shown_live(run, self.using, lambda: {"done": process.seen, "total": source.total}):
             report = run.execute()
         self._reports.append(report)
         if process.fatal is not None:

@@ -17,8 +17,8 @@
   const row = (kind, texts) => element("tr", null, ...texts.map((text) => element(kind, text)));
 
   const head = (run) => {
-    const done = run.total ? ` of ${run.total}` : "";
-    return `${run.pipeline}: ${run.done}${done} read, ${run.seconds.toFixed(0)} s`;
+    const done = run.total ? `${run.done} of ${run.total} items` : `${run.done} read`;
+    return `${run.pipeline}: ${done}, ${run.seconds.toFixed(0)} s`;
   };
 
   const card = (run) => {
