@@ -210,6 +210,14 @@ def test_what_a_run_that_died_has_left_open_is_in_nobodys_way(replica_set):
     assert there(replica_set) == [1, 2, 3]
 
 
+def test_what_a_dead_run_had_sent_last_and_came_late_is_not_in_the_way(replica_set):
+    with opened(replica_set) as dead, opened(replica_set) as output:
+        write(dead, 1)  # begins a transaction after `output` has ended the one before
+        write(output, 1)
+        commit(output, 1)
+    assert there(replica_set) == [1]
+
+
 # ---- commits whose answer is lost --------------------------------------------------------------
 
 

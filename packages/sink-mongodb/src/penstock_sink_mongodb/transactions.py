@@ -21,7 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from penstock import Checkpoint, PenstockError, RunError, TransientError
 from penstock.schedule import Clock
-from penstock_mongodb.client import Client, explain, may_pass
+from penstock_mongodb.client import Client, explain, may_pass, sentences
 
 from .checkpoints import Checkpoints, identity
 from .documents import Documents
@@ -31,6 +31,7 @@ from .writing import Refused, Write, put
 __all__ = ["Transactions"]
 
 _TRIES = 7
+_CONFLICT = 112  # WriteConflict
 _AGAIN = "run the pipeline again: it goes on after its last checkpoint"
 T = TypeVar("T")
 Deed = Callable[[ClientSession], None]
@@ -57,6 +58,7 @@ class Transactions:
         self._kept = Kept()
         self._deeds: list[Deed] = []
         self._session: ClientSession | None = None
+        self._before: Any = None
         self._open = False
 
     def close(self) -> None:
@@ -74,8 +76,13 @@ class Transactions:
         mine = self._session.session_id["id"]
         before = self._checkpoints.take_session(pipeline, mine)
         if before is not None and before != mine:
+            self._before = before
+            self._end_what_was_open()
+
+    def _end_what_was_open(self) -> None:
+        if self._before is not None:
             with suppress(OperationFailure):  # where it is not allowed, the minute passes
-                self._client.admin.command("killSessions", [{"id": before}])
+                self._client.admin.command("killSessions", [{"id": self._before}])
 
     # ---- writing --------------------------------------------------------------------------------
 
@@ -115,6 +122,10 @@ class Transactions:
                     raise
                 last = error
             self._clock.sleep(0.05 * 2.0**attempt)
+            if getattr(last, "code", None) == _CONFLICT:
+                # The last that it had sent may have come after it was ended, and begun a new one.
+                with sentences(self._where):
+                    self._end_what_was_open()
         raise TransientError(f"{self._where}: {explain(last)}") from last
 
     def _begun(self) -> ClientSession:
