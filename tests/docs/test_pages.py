@@ -136,6 +136,7 @@ def test_a_command_that_is_not_run_may_name_what_there_is(tmp_path, command):
 
 class FakeEnvironment:
     bin = Path("/bin")
+    variables = {"PLACE": "here"}
 
     def __init__(self) -> None:
         self.installed: list[list[str]] = []
@@ -152,15 +153,21 @@ def test_a_page_with_an_environment_of_its_own_installs_what_it_says(tmp_path):
     assert environment.installed == [["."]]
 
 
+def test_an_environment_has_variables_of_its_own(tmp_path):
+    text = fenced("console", "$ echo $PLACE", "here")
+    assert problems(tmp_path, text, FakeEnvironment()) == []
+
+
 @pytest.mark.parametrize(
     ("command", "itself"),
     [
         ("pip install .", True),
         ("pip install --editable ./plugin", True),
+        ("penstock lock orders.yaml", True),
         ("pip install penstock", False),
     ],
 )
-def test_a_page_that_installs_what_it_has_written_is_recognised(command, itself):
+def test_a_page_that_needs_an_environment_is_recognised(command, itself):
     assert bool(INSTALLS_ITSELF.search(fenced("console", f"$ {command}"))) is itself
 
 

@@ -31,17 +31,25 @@ class Environment:
         return self.path / ("Scripts" if os.name == "nt" else "bin")
 
     @property
+    def kept(self) -> dict[str, str]:
+        """What of our own environment is there too."""
+        return {name: os.environ[name] for name in KEPT if name in os.environ}
+
+    @property
     def site(self) -> Path:
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
         return Path(self.run("python", "-c", code).stdout.strip())
 
     def run(self, *command: str, cwd: Path | None = None) -> Run:
         """Run a command of this environment as a user would, without anything of ours around it."""
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return subprocess.run(
             [self.bin / command[0], *command[1:]],
             cwd=cwd or self.path,
-            env={**kept, "PATH": f"{self.bin}{os.pathsep}{os.defpath}", "HOME": str(self.path)},
+            env={
+                **self.kept,
+                "PATH": f"{self.bin}{os.pathsep}{os.defpath}",
+                "HOME": str(self.path),
+            },
             capture_output=True,
             text=True,
             check=False,

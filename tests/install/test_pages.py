@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,14 +25,26 @@ BY_DISTRIBUTION = {package.distribution: package for package in PACKAGES}
 
 @dataclass
 class OfAPage:
-    """The environment of a page: our packages come from the wheels, never from an index."""
+    """The environment of a page: our packages come from the wheels, never from an index.
+    Where something is locked, what resolves is there."""
 
     environment: Any
     wheels: Any
+    folder: Path
 
     @property
     def bin(self) -> Path:
         return self.environment.bin
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The wheels are what an index of theirs would have; others come from the usual one."""
+        # Beside the pipeline, as an image can hold no file from elsewhere.
+        there = self.folder / "wheels"
+        if not there.exists():
+            shutil.copytree(self.wheels["core"].parent, there)
+        links = {"UV_FIND_LINKS": str(there), "PIP_FIND_LINKS": str(there)}
+        return {**self.environment.kept, **links}
 
     def pip_install(self, words: list[str], folder: Path) -> None:
         wanted: list[str] = []
@@ -42,7 +55,7 @@ class OfAPage:
                 wanted.append(built(folder / word))
             elif word != "--editable":
                 wanted.append(word)
-        self.environment.install(*wanted)
+        self.environment.install(*wanted, *(["uv"] if "penstock-deploy" in words else []))
 
 
 def with_siblings(distribution: str) -> list[str]:
@@ -67,5 +80,5 @@ def built(folder: Path) -> str:
 
 @pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(REPO)) for path in PAGES])
 def test_what_the_page_shows_is_what_happens(path, wheels, new_environment, tmp_path):
-    environment = OfAPage(new_environment("page"), wheels)
+    environment = OfAPage(new_environment("page"), wheels, tmp_path)
     assert "\n".join(Page(path, tmp_path, environment).problems()) == ""

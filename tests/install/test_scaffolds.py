@@ -27,6 +27,7 @@ class Author:
 
     def __init__(self, environment):
         self.bin = environment.bin
+        self.variables: dict[str, str] = {}
 
     def pip_install(self, words: list[str], folder: Path) -> None:
         assert words in ([f"acme-{folder.name.removeprefix('acme-')}"], ["--editable", ".[test]"])

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,10 @@ FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.\w+)$")
 NAME_BEFORE = re.compile(r"^`(?P<name>[\w./-]+\.\w+)`:$")
 WITHOUT_COMMENTS = {"csv", "json", "jsonl", "text", "tsv"}
 
-INSTALLS_ITSELF = re.compile(r"^\$ pip install (--editable |-e )?\.", re.MULTILINE)
+INSTALLS_ITSELF = re.compile(
+    r"^\$ (pip install (--editable |-e )?\.|penstock (lock|image) )", re.MULTILINE
+)
+"""Pages that install what they have written, or lock what is installed: not what is here in place."""
 
 # Commands that would change the reader's machine: looked at, but not run.
 ONLY_CHECKED = re.compile(r"^(cd |git |make |nox|pip install |python3? -m (pip|venv) |uv |source )")
@@ -133,13 +136,17 @@ class Environment(Protocol):
     @property
     def bin(self) -> Path: ...
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What commands find in their environment besides."""
+
     def pip_install(self, words: list[str], folder: Path) -> None: ...
 
 
 class Shell:
     """Runs commands one by one in a folder; `$?` and what was exported are there for the next."""
 
-    def __init__(self, folder: Path, bin: Path) -> None:
+    def __init__(self, folder: Path, bin: Path, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.status = 0
         self.exports: list[str] = []
@@ -151,6 +158,7 @@ class Shell:
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "100",
             "NO_COLOR": "1",
+            **(variables or {}),
         }
 
     def __call__(self, command: str) -> list[str]:
@@ -193,7 +201,10 @@ class Page:
         self.installs_itself = INSTALLS_ITSELF.search(text) is not None
         self.blocks = blocks(text)
         self.environment = environment
-        self.shell = Shell(folder, environment.bin if environment else Path(sys.executable).parent)
+        if environment is None:
+            self.shell = Shell(folder, Path(sys.executable).parent)
+        else:
+            self.shell = Shell(folder, environment.bin, environment.variables)
         self.folder = folder
         if path.parent.parent == REPO / "examples":
             left_behind = shutil.ignore_patterns(".penstock", "out")
