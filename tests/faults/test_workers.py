@@ -3,6 +3,7 @@ partition when, and with whatever was in them when it moved."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pytest
 from faults.certificates import Wrong
 from faults.oracle import Verdict
 from faults.windows import Herd, InFolder, OnKafka
+
+from penstock_testkit.servers import Kafka
 
 KILL, LEAVE = signal.SIGKILL, signal.SIGTERM
 LEAVES_BEHIND = "leaves the states behind"
@@ -85,3 +88,29 @@ def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
     feeding.join()
     assert set(one.finish(120)) == {0}, one.messages()
     return done, one.verdict()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_outlive_a_cluster_that_is_away_for_a_while(
+    herd: Callable[..., Herd], kafka_server: Kafka
+) -> None:
+    """The one that is at work tries again by itself, the one that is killed meanwhile is started
+    again by the command."""
+    kafka_server.own()
+    one = herd(OnKafka, "away")
+    one.click(2000)
+    command = one.command(2)
+    one.wait_for(lambda: one.made)
+    kafka_server.stop(kafka_server.crashed_by)
+    os.kill(children(command.pid)[0], KILL)
+    one.wait_for(lambda: "found no connection; starting it again" in one.messages())
+    kafka_server.start()
+    one.click(2000)
+    one.end()
+    assert one.finish(200) == [0], one.messages()
+    assert one.verdict() == Verdict()
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

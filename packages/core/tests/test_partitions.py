@@ -17,13 +17,16 @@ from penstock import (
     MemoryStore,
     Moves,
     Noted,
+    RecordError,
     RunError,
     Stage,
     TransactionalOutput,
+    Transformer,
 )
 from penstock.build import pipeline_of
 from penstock.journal import Report
 from penstock.plugins import Plugins
+from penstock.retries import retry
 
 Pipe = Callable[..., Report]
 
@@ -307,6 +310,27 @@ def test_a_state_that_was_not_kept_by_partition_is_refused(
     assert report.error == (
         "sums: was not partitioned when its state was kept; start over with --fresh"
     )
+
+
+class Picky(Transformer):
+    def transform(self, record: int) -> int:
+        if record == 13:
+            raise RecordError("brings bad luck")
+        return record
+
+
+def test_a_letter_is_not_tried_again_in_a_state_that_may_be_elsewhere_by_now() -> None:
+    table, store = Table(), MemoryStore()
+    steps = [coming(0), ("parts/0", [13, 1]), Moves(leaving=["parts/0"])]
+    pipeline = pipeline_of([[Parts(*steps, over=True), Picky(), Sums(), Rows(table)]])
+    pipeline.start(store=store).execute()
+    tried = retry(pipeline, store.letters(), store)
+    tried.execute()
+    assert str(tried.error) == (
+        "sums: has a state that moves with its partition, and nobody knows who has it now; export "
+        "the letters, and write them to the stream again"
+    )
+    assert (len(store.letters()), table.rows) == (1, [])
 
 
 def moving(*outputs: Any, stages: Sequence[Any] = ()) -> bool:

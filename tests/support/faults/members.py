@@ -81,6 +81,19 @@ class Members:
                 env={**os.environ, "NO_COLOR": "1", "PYTHONPATH": _SUPPORT},
             )
 
+    def command(self, workers: int) -> subprocess.Popen[bytes]:
+        """All of them as one command; it is ended as a member is."""
+        program = [sys.executable, "-m", "penstock", "run", f"{self.name}.yaml"]
+        with (self.folder / "said.txt").open("ab") as said:
+            self.processes[0] = subprocess.Popen(
+                [*program, "--workers", str(workers)],
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+            )
+        return self.processes[0]
+
     def strike(self, member: int, how: signal.Signals) -> None:
         process = self.processes.pop(member)
         process.send_signal(how)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
@@ -98,22 +98,33 @@ class Herd(Members):
 
         def work() -> None:
             while not self._enough.is_set():
-                self._append(range(self.fed + 1, self.fed + rate // 20 + 1))
+                self.click(rate // 20)
                 time.sleep(0.05)
-            self.send({number: [_MARK] for number in range(PARTITIONS)})
+            self.end()
 
         thread = Thread(target=work)
         thread.start()
         return thread
 
-    def _append(self, numbers: range) -> None:
+    def click(self, count: int) -> None:
+        """So many clicks more."""
         lines: dict[int, list[str]] = {}
-        for n in numbers:
+        for n in range(self.fed + 1, self.fed + count + 1):
             user = f"u{n % 37}"
             line = json.dumps({"n": n, "user": user, "t": n / 10})
             lines.setdefault(crc32(user.encode()) % PARTITIONS, []).append(line)
         self.send(lines)
-        self.fed = numbers[-1]
+        self.fed += count
+
+    def end(self) -> None:
+        """The end of the stream."""
+        self.send({number: [_MARK] for number in range(PARTITIONS)})
+
+    def wait_for(self, what: Callable[[], Any], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, self.messages()
+            time.sleep(0.05)
 
     def finish(self, seconds: float) -> list[int]:
         """Wait until every member has come to the end of the stream; with which codes they end."""

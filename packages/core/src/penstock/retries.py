@@ -15,8 +15,10 @@ from .batch import Batch
 from .care import STAY
 from .components import Input
 from .delivery import Pending
+from .errors import RunError
 from .graph import Graph, Node
 from .nodes import NodeRun
+from .partitions import Partitioned
 from .runs import Run
 from .store import Checkpoint, DeadLetter, decode_record
 
@@ -203,12 +205,23 @@ class RetryRun(Run):
         self.positions = dict(self._before.positions)
         self._counts = {name: dict(counts) for name, counts in self._before.counts.items()}
         self.warnings.extend(self.delivery.notes)
+        self._refuse_moving()
         self._leave_closed()
         self._warn_of_held()
         if self._before.finished and self._cut_back():
             # Durably, before anything is added: what was complete is being written again.
             self.epochs += 1
             self._commit(complete=False)
+
+    def _refuse_moving(self) -> None:
+        """The partitions of these letters may be with others by now, and what belongs to them."""
+        for node in self.stages:
+            if self._before.tenures and isinstance(node.component, Partitioned):
+                raise RunError(
+                    "has a state that moves with its partition, and nobody knows who has it now",
+                    where=node.name,
+                    hint="export the letters, and write them to the stream again",
+                )
 
     def _cut_back(self) -> bool:
         return any(node.component.delivery == "rewindable" for node in self.outputs)  # type: ignore[attr-defined]
