@@ -232,6 +232,19 @@ def test_one_that_is_started_again_takes_it_from_itself(pipe: Pipe) -> None:
     assert str(report.balance) == "read 3 = written 1 + filtered 0 + merged 2 + dead 0"
 
 
+def test_what_one_kept_long_ago_is_nothing_once_another_is_known_to_have_come_further(
+    pipe: Pipe,
+) -> None:
+    """Even if that one had to begin anew meanwhile."""
+    table = Table()
+    steps = [coming(0), ("parts/0", [1, 2]), Moves(leaving=["parts/0"])]
+    pipe(table, Parts(*steps), Sums())
+    pipe(table, Parts(coming(0), ("parts/0", [1]), Moves()), Sums(), name="p@2")
+    again = Parts(coming(0, holders=["p@2"], position=1, by="p@2"), over=True)
+    pipe(table, again, Sums())
+    assert (again.answers, table.rows) == ([{"parts/0": 1}], [[1]])
+
+
 def test_what_is_put_aside_is_kept_by_a_run_that_has_ended_and_by_the_next_one(
     pipe: Pipe,
 ) -> None:

@@ -55,11 +55,7 @@ class _Shares:
     def of(self, source: str, noted: Noted) -> tuple[str, Share]:
         """By whom a partition was read last, and what belongs to it."""
         own = self.run.pipeline
-        shares = {}
-        for name in dict.fromkeys([*noted.holders, own]):
-            share = share_of(self._checkpoint(name), source, self.stages)
-            if share is not None:
-                shares[name] = share
+        shares = self._shares(source, noted.holders)
         if noted.by not in (None, own, *shares):  # another pipeline, which writes elsewhere
             if self.stages:
                 raise RunError(
@@ -67,12 +63,17 @@ class _Shares:
                     where=source,
                     hint="let all write to the same output, or give the input another group",
                 )
-            tenure = max((share.tenure for share in shares.values()), default=0)
-            return str(noted.by), Share(tenure, noted.position, None, {})
+            return str(noted.by), Share(0, noted.position, None, {})
+        # What we kept of it ourselves is of long ago, unless nobody is known to have come further.
+        shares = shares or self._shares(source, [own])
         by = newest(shares)
         if by is None:
             return own, Share(0, None, None, dict.fromkeys(self.stages))
         return by, shares[by]
+
+    def _shares(self, source: str, names: Sequence[str]) -> dict[str, Share]:
+        found = {name: share_of(self._checkpoint(name), source, self.stages) for name in names}
+        return {name: share for name, share in found.items() if share is not None}
 
     def _checkpoint(self, name: str) -> Checkpoint | None:
         if name not in self._kept:
