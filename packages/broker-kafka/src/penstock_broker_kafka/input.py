@@ -133,6 +133,7 @@ class KafkaInput(Input):
         self._lost = 0
         self._arrived: list[Any] | None = None  # partitions that the group has given us just now
         self._leaving: set[int] = set()
+        self._away: set[int] = set()  # of which something is kept here, though they are not ours
         self._coming: dict[int, Any] = {}
         self._answered: dict[int, Any] | None = None
         broker = self.broker
@@ -170,6 +171,7 @@ class KafkaInput(Input):
         self._kept = {
             number: positions.get(f"{self.context.name}/{number}") for number in range(self._count)
         }
+        self._away = {number for number, one in self._kept.items() if one}
         self._now: tuple[list[Any], frozenset[Any]] | None = None
         self._heard = time.monotonic()
         self._begin()
@@ -322,6 +324,7 @@ class KafkaInput(Input):
         yield from self._exchange(Moves(leaving=list(map(self._source, self._leaving))))
         for number in self._leaving:
             del self._given[number]
+        self._away |= self._leaving
 
     def _arrive(self, partitions: list[Any]) -> Iterator[Batch]:
         """Begin to read these partitions when there is what belongs to them."""
@@ -336,7 +339,11 @@ class KafkaInput(Input):
             offset = firsts[tp] if self.start == "earliest" else ends[tp]
             self._coming[number] = self._position(number, offset)
             coming[self._source(number)] = Noted() if one is None else self._noted(number, one)
-        yield from self._exchange(Moves(coming=coming))
+        self._away -= self._coming.keys()
+        with self._sentences(self.stream):
+            settled = set(filter(self._is_settled, self._away))
+        yield from self._exchange(Moves(coming=coming, settled=list(map(self._source, settled))))
+        self._away -= settled
         answered = self._answered or {}
         with self._sentences(self.stream):
             for tp in partitions:
@@ -353,6 +360,15 @@ class KafkaInput(Input):
         while self._answered is None:
             self._wait()
             self._committed.clear()
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether somebody else has gone on with a partition; not as long as that is undecided."""
+        tp = self._kafka.TopicPartition(self.stream, number)
+        try:
+            told = self._told(tp, timeout=1.0)
+        except self._kafka.errors.KafkaTimeoutError:
+            return False
+        return told is not None and told.by != self.context.pipeline
 
     def _noted(self, number: int, told: Told) -> Noted:
         by = told.by or "another program"
@@ -409,10 +425,11 @@ class KafkaInput(Input):
             self._tell_lost(tp.partition, first - offset)
         return max(offset, first), bool(position.get("ended"))
 
-    def _told(self, tp: Any) -> Told | None:
+    def _told(self, tp: Any, timeout: float | None = None) -> Told | None:
         from .positions import read_told
 
-        return read_told(self._consumer.committed(tp, metadata=True))
+        limit = timeout and int(timeout * 1000)
+        return read_told(self._consumer.committed(tp, metadata=True, timeout_ms=limit))
 
     def _position(self, number: int, offset: int, *, ended: bool = False) -> dict[str, Any]:
         made: dict[str, Any] = {
