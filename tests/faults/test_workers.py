@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faults.certificates import Wrong
@@ -43,14 +43,20 @@ def herd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..
 @pytest.mark.timeout(400)
 # The client library leaves a socket open each time it finds no broker.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kind", [InFolder, OnKafka])
+@pytest.mark.parametrize(
+    ("kind", "engine"), [(InFolder, "inline"), (InFolder, "threads"), (OnKafka, "inline")]
+)
 def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
-    herd: Callable[..., Herd], certify: Callable[..., None], long: bool, kind: type[Herd]
+    herd: Callable[..., Herd],
+    certify: Callable[..., None],
+    long: bool,
+    kind: type[Herd],
+    engine: str,
 ) -> None:
-    one = herd(kind, "shop")
+    one = herd(kind, "shop", engine=engine)
     kills, right = harassed(one, 60 if long else 6)
     assert right == Verdict(), one.messages()
-    naive = herd(kind, "naive", variant=LEAVES_BEHIND)
+    naive = herd(kind, "naive", engine=engine, variant=LEAVES_BEHIND)
     tried, wrong = harassed(naive, 3)
     assert wrong.lost
     assert wrong.repeated
@@ -61,6 +67,7 @@ def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
         f"windows of {where}, a group of three to four",
         kills,
         right,
+        engine=engine,
         wrong=Wrong(LEAVES_BEHIND, tried, wrong),
     )
 
@@ -91,21 +98,22 @@ def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_workers_outlive_a_cluster_that_is_away_for_a_while(
     herd: Callable[..., Herd], kafka_server: Kafka
 ) -> None:
     """The one that is at work tries again by itself, the one that is killed meanwhile is started
     again by the command."""
     kafka_server.own()
-    one = herd(OnKafka, "away")
+    one = cast(OnKafka, herd(OnKafka, "away"))
     one.click(2000)
     command = one.command(2)
     one.wait_for(lambda: one.made)
+    one.disconnect()
     kafka_server.stop(kafka_server.crashed_by)
     os.kill(children(command.pid)[0], KILL)
     one.wait_for(lambda: "found no connection; starting it again" in one.messages())
     kafka_server.start()
+    one.connect()
     one.click(2000)
     one.end()
     assert one.finish(200) == [0], one.messages()

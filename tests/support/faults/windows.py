@@ -47,6 +47,7 @@ outputs:
 pipes:
   main: [clicks, minutes, out]
 epoch: {{seconds: 0.2}}
+engine: {engine}
 """
 
 
@@ -59,7 +60,9 @@ class Herd(Members):
     options = ""
     streams: Sequence[str] = ("in", "out", "wanted")
 
-    def __init__(self, folder: Path, name: str, *, seed: int, variant: str = "") -> None:
+    def __init__(
+        self, folder: Path, name: str, *, seed: int, engine: str = "inline", variant: str = ""
+    ) -> None:
         super().__init__(name, folder, seed=seed, variant=variant)
         self.fed = 0
         self.make()
@@ -72,6 +75,7 @@ class Herd(Members):
                 input=source,
                 group=f"{name}.{group}",
                 out=target,
+                engine=engine,
             )
             (self.folder / f"{pipeline}.yaml").write_text(text)
 
@@ -202,6 +206,9 @@ class OnKafka(Herd):
         admin.create_topics({one: {"num_partitions": PARTITIONS} for one in self.streams})
         admin.wait_for_topics(list(self.streams))
         admin.close()
+        self.connect()
+
+    def connect(self) -> None:
         self._producer = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
         self._watcher = load().KafkaConsumer(
             bootstrap_servers=self.url, isolation_level="read_committed"
@@ -228,10 +235,14 @@ class OnKafka(Herd):
                 found.update(message.value for message in messages)
         return found
 
-    def stop(self) -> None:
-        super().stop()
+    def disconnect(self) -> None:
+        """The client library leaves a socket open each time that it finds no broker."""
         self._producer.close()
         self._watcher.close()
+
+    def stop(self) -> None:
+        super().stop()
+        self.disconnect()
 
     def _partitions(self, stream: str) -> list[Any]:
         return [load().TopicPartition(stream, number) for number in range(PARTITIONS)]
