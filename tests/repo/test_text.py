@@ -17,6 +17,7 @@ LONG_MODULES: dict[str, str] = {
     "packages/core/tests/test_store.py": "one promise after the other of a store",
     "packages/files/tests/test_writing.py": "one promise after the other of one class",
     "packages/core/tests/test_runs.py": "one promise after the other of a run, on every engine",
+    "packages/core/tests/test_run_protocol.py": "what a run does and in which order, step by step",
 }
 MOST_LINES = 600
 
