@@ -20,9 +20,6 @@ from penstock_broker_kafka.sockets import direct
 
 NUMBERS = itertools.count(1)
 
-# On a busy machine connections fail, and then the client library leaves their sockets open.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 PIPELINE = """
 brokers:
   bus: {{use: kafka, bootstrap: "{url}", create_topics: true, partitions: 2, session_timeout: 6s{broker}}}
@@ -125,8 +122,62 @@ def test_a_message_that_cannot_be_read_is_a_letter_with_all_that_it_had(shop):
     assert (record["key"], record["value"]) == (b"k", b'{"n\xff')
     assert record["headers"] == [["h", b"x"]]
     assert letter.ordinal == record["offset"] + 1
+    assert letter.message == (
+        "column 4: the byte 0xff is not UTF-8; read the topic with codec: bytes, or a function of "
+        "its own"
+    )
     assert letter.source == f"clicks/{record['partition']}"
     assert len(shop.received()) == 2
+
+
+CODECS = """
+def read(data):
+    number, _, word = data.partition(b" ")
+    return {"n": int(number), "word": word.decode("latin-1")}
+
+
+def write(record):
+    return b"%d %s" % (record["n"] * 10, record["word"].upper().encode("latin-1"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("codec", "back", "values", "given"),
+    [
+        ("text", "text", [b"one", b"tv\xc3\xa5"], [b"one", b"tv\xc3\xa5"]),
+        ("bytes", "bytes", [b"\x00\xff", b"{"], [b"\x00\xff", b"{"]),
+        ("words:read", "words:write", [b"1 one", b"2 tv\xe5"], [b"10 ONE", b"20 TV\xc5"]),
+        ("words:read", "json", [b"1 one"], [b'{"n":1,"word":"one"}']),
+        ("text", "json", [b"1"], [b'"1"']),
+    ],
+)
+def test_a_pipeline_reads_and_writes_in_the_codecs_it_names(
+    shop, monkeypatch, codec, back, values, given
+):
+    (shop.folder / "words.py").write_text(CODECS)
+    monkeypatch.chdir(shop.folder)
+    path = shop.pipeline(input=f', codec: "{codec}"', output=f', codec: "{back}"')
+    shop.send(*values)
+    report = penstock.run(path)
+    assert (report.balance.written, report.balance.dead) == (len(values), 0)
+    assert shop.received() == given
+
+
+@pytest.mark.parametrize("codec", ["text", "words:read"])
+def test_what_a_codec_cannot_read_is_a_dead_letter(shop, monkeypatch, codec):
+    (shop.folder / "words.py").write_text(CODECS)
+    monkeypatch.chdir(shop.folder)
+    shop.send(b"1 one", b"x\xff")
+    report = penstock.run(shop.pipeline(input=f', codec: "{codec}"', output=", codec: json"))
+    assert (report.balance.written, report.balance.dead) == (1, 1)
+
+
+def test_a_broker_gives_its_topics_of_checkpoints_its_prefix(shop):
+    shop.send(*numbers(0, 3))
+    penstock.run(shop.pipeline(broker=", prefix: team-7"))
+    admin = load().KafkaAdminClient(bootstrap_servers=shop.url, proxy_url=direct())
+    assert f"team-7.{shop.topic}.out" in admin.list_topics()
+    admin.close()
 
 
 @pytest.mark.parametrize(
@@ -222,6 +273,10 @@ def test_workers_share_a_topic_and_each_record_is_written_once(shop):
         (
             {"broker": ", security: sasl_ssl"},
             "brokers.bus: security: sasl_ssl needs a username and a password",
+        ),
+        (
+            {"broker": ", prefix: a/b"},
+            "brokers.bus.prefix: must be letters, digits, '.', '_' and '-', at most 100, got 'a/b'",
         ),
         ({"broker": ", connect_timeout: 0s"}, "brokers.bus.connect_timeout: must be more than 0"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,11 @@ __all__ = ["KafkaBroker"]
 def _positive(value: float) -> None:
     if value <= 0:
         raise ValueError("must be more than 0")
+
+
+def _name(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", value):
+        raise ValueError(f"must be letters, digits, '.', '_' and '-', at most 100, got {value!r}")
 
 
 @component
@@ -53,6 +59,11 @@ class KafkaBroker(Broker):
         default=45.0,
         help="How long a member of a group may be silent before others get its partitions.",
         check=_positive,
+    )
+    prefix: str = option(
+        default="penstock",
+        help="What the names of topics with checkpoints, and of producers, begin with.",
+        check=_name,
     )
     extra: dict[str, Any] = option(
         default={}, help="More settings of the client library, for consumers and producers alike."

@@ -28,9 +28,9 @@ _TAIL = 16
 _LONGEST = 200
 
 
-def topic_of(pipeline: str, output: str) -> str:
+def topic_of(prefix: str, pipeline: str, output: str) -> str:
     """The topic, and the name of the producer, of an output."""
-    name = f"penstock.{pipeline}.{output}"
+    name = f"{prefix}.{pipeline}.{output}"
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
     if plain == name and len(name) <= _LONGEST:
         return name

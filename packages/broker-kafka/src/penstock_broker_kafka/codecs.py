@@ -19,6 +19,7 @@ Decode = Callable[[list[bytes]], "tuple[list[Any], dict[int, Exception]]"]
 Encode = Callable[[Batch], "tuple[list[bytes], Sequence[Failure]]"]
 """The bytes of the records that have some, in order, and the failures of the others."""
 
+_ADVICE = "read the topic with codec: bytes, or a function of its own"
 _NAMED = ("json", "text", "bytes")
 
 
@@ -65,7 +66,7 @@ def function_named(name: str) -> Callable[[Any], Any]:
 
 
 def _json_decoder() -> Decode:
-    parse = Parser().parse
+    parse = Parser(advice=_ADVICE).parse
 
     def decode(texts: list[bytes]) -> tuple[list[Any], dict[int, Exception]]:
         data = b"\n".join(texts)

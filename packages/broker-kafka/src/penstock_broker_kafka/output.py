@@ -121,6 +121,7 @@ class KafkaOutput(TransactionalOutput):
         self._error: BaseException | None = None
         self._begun: float | None = None
         self._last: Checkpoint | None = None
+        self._looked = False
         self._told: Mapping[str, Any] = {}
         self._fixed = [(name, text.encode()) for name, text in self.headers.items()]
         broker = self.broker
@@ -257,7 +258,8 @@ class KafkaOutput(TransactionalOutput):
         self._make()
         self._last = last_checkpoint(self.broker, self._checkpoints, self.stream)
         self._told = dict(self._last.positions) if self._last is not None else {}
-        return self._last
+        self._looked = True
+        return self._last if pipeline == self.context.pipeline else None
 
     def checkpoint_of(self, pipeline: str) -> Checkpoint | None:
         """What another worker has committed last, as soon as nothing of it is undecided."""
@@ -286,6 +288,8 @@ class KafkaOutput(TransactionalOutput):
             self._raise_error()
 
     def resume(self, mark: Any, epoch: int) -> None:
+        if self.transactions and not self._looked:
+            self.checkpoint(self.context.pipeline)  # so that a commit that is stale is refused
         self._take_back()
 
     def reopen(self, mark: Any, epoch: int) -> None:
@@ -411,7 +415,7 @@ class KafkaOutput(TransactionalOutput):
         from .checkpoints import topic_of
         from .clients import ensure_topic
 
-        self._checkpoints = topic_of(self.context.pipeline, self.context.name)
+        self._checkpoints = topic_of(self.broker.prefix, self.context.pipeline, self.context.name)
         settings = {"cleanup.policy": "compact"}
         ensure_topic(self.broker, self._checkpoints, make=True, partitions=1, **settings)
 

@@ -32,14 +32,21 @@ class Parsed(NamedTuple):
 
 
 class Parser:
-    """Parses texts; what is not allowed is an error of the text it occurs in."""
+    """Parses texts; what is not allowed is an error of the text it occurs in. `advice` is what to
+    do about one that is not UTF-8."""
 
     def __init__(
-        self, *, duplicates: bool = False, nan: bool = False, surrogates: bool = False
+        self,
+        *,
+        duplicates: bool = False,
+        nan: bool = False,
+        surrogates: bool = False,
+        advice: str = "save the file as UTF-8",
     ) -> None:
         self._duplicates = duplicates
         self._nan = nan
         self._surrogates = surrogates
+        self._advice = advice
         self._decode = msgspec.json.Decoder().decode
         self._exact = json.JSONDecoder(
             object_pairs_hook=None if duplicates else _object,
@@ -93,8 +100,8 @@ class Parser:
                 json.dumps(value, ensure_ascii=False).encode()
         except UnicodeDecodeError as error:
             byte = f"the byte 0x{text[error.start]:02x}"
-            what = f"column {error.start + 1}: {byte} is not UTF-8; save the file as UTF-8"
-            raise RecordError(what) from None
+            what = f"column {error.start + 1}: {byte} is not UTF-8"
+            raise RecordError(f"{what}; {self._advice}") from None
         except UnicodeEncodeError as error:
             found = f"the lone surrogate {error.object[error.start]!r} is no character"
             raise RecordError(f"{found}; set surrogates: allow, or mend the file") from None

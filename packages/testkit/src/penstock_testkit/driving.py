@@ -37,7 +37,7 @@ __all__ = [
 
 NAME = "component"
 PIPELINE = "conformance"
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds to wait for a record of an input without an end."""
 _QUIET = 3  # so often nothing, and there is nothing more
 

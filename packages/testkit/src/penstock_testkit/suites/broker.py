@@ -86,7 +86,9 @@ class BrokerSuite(_WithBroker):
         record once, and in order."""
         name = next(stream)
         put(broker, name, records(11))
-        self.same(got(broker.input(name, group="readers"), enough=11), records(11), "the stream")
+        self.same(
+            got(broker.input(name, group=f"readers-{name}"), enough=11), records(11), "the stream"
+        )
 
     def test_streams_are_apart(
         self, broker: Broker, stream: Iterator[str], records: Records
@@ -95,8 +97,12 @@ class BrokerSuite(_WithBroker):
         one, other = next(stream), next(stream)
         put(broker, one, records(7)[:3])
         put(broker, other, records(7)[3:])
-        self.same(got(broker.input(one, group="g"), enough=3), records(7)[:3], "one stream")
-        self.same(got(broker.input(other, group="g"), enough=4), records(7)[3:], "the other stream")
+        self.same(got(broker.input(one, group=f"g-{one}"), enough=3), records(7)[:3], "one stream")
+        self.same(
+            got(broker.input(other, group=f"g-{other}"), enough=4),
+            records(7)[3:],
+            "the other stream",
+        )
 
     def test_every_group_reads_everything(
         self, broker: Broker, stream: Iterator[str], records: Records
@@ -118,12 +124,12 @@ class BrokerSuite(_WithBroker):
         does."""
         name = next(stream)
         put(broker, name, records(5))
-        with opened(broker.input(name, group="g")) as made:
+        with opened(broker.input(name, group=f"g-{name}")) as made:
             batches = list(batches_of(made, enough=5))
             positions = positions_after(batches)
             made.commit(positions)
         put(broker, name, records(9)[5:])
-        found = got(broker.input(name, group="g"), positions, enough=4)
+        found = got(broker.input(name, group=f"g-{name}"), positions, enough=4)
         self.same(found, records(9)[5:], "after a checkpoint, the group")
 
     def test_what_was_not_committed_comes_again(
@@ -133,7 +139,7 @@ class BrokerSuite(_WithBroker):
         name = next(stream)
         put(broker, name, records(5))
         for turn in ("first", "second"):
-            found = got(broker.input(name, group="g"), enough=5)
+            found = got(broker.input(name, group=f"g-{name}"), enough=5)
             self.same(found, records(5), f"the {turn} reader")
 
     def test_two_writers_of_a_stream_lose_nothing(
@@ -150,7 +156,7 @@ class BrokerSuite(_WithBroker):
         for writer in (one, other):
             writer.end_epoch(1)
             writer.close()
-        found = got(broker.input(name, group="g"), enough=12)
+        found = got(broker.input(name, group=f"g-{name}"), enough=12)
         assert sorted(found, key=repr) == sorted(values, key=repr), (
             f"of two writers there are {shown(found)}; they wrote {shown(values)}"
         )
@@ -161,7 +167,7 @@ class BrokerSuite(_WithBroker):
         """While a stream has nothing, reading gives None and does not end; what comes then is
         given."""
         name = next(stream)
-        with opened(broker.input(name, group="g")) as made:
+        with opened(broker.input(name, group=f"g-{name}")) as made:
             if made.finite:
                 not_applicable("its streams have an end")
             reading = made.read({})
@@ -185,7 +191,7 @@ class BrokerInputSuite(_WithBroker, InputSuite):
         def source(count: int) -> tuple[Input, list[Any]]:
             name = next(stream)
             put(broker, name, records(count))
-            return broker.input(name, group="conformance"), records(count)
+            return broker.input(name, group=f"readers-of-{name}"), records(count)
 
         return source
 
