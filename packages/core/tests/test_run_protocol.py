@@ -1049,7 +1049,7 @@ def test_a_run_that_goes_on_reads_on_and_knows_what_it_does_not_read_any_more(be
             return super().read(positions)
 
     def run_of(*values: Any, **options: Any) -> Run:
-        first, second = Asked(values=[1, 2]), Asked(values=list(values), batch_size=2)
+        first, second = Asked(values=[1, 2]), Asked(values=list(values), batch_size=1)
         pipeline = pipeline_of([[first, bench.out], [second, bench.out]], bench.plugins)
         pipeline.spec.epoch = {"records": 2}
         return pipeline.start(store=bench.store, **options)
