@@ -13,9 +13,6 @@ from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.utils import DatabaseError
-
 __all__ = ["Line", "line_for", "set_up"]
 
 _open_lines: WeakValueDictionary[tuple[str, str], Line] = WeakValueDictionary()
@@ -59,8 +56,11 @@ class Line:
     committed last of those that another one's commit took along.
     """
 
-    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+    def __init__(self, alias: str = "default") -> None:
+        from django import db  # here, as plugins are listed without it
+
         self.alias = alias
+        self._db = db
         self.lock = RLock()
         self.users = 0
         self.dirty: dict[int, Any] = {}
@@ -82,17 +82,17 @@ class Line:
     def bound(self) -> Iterator[Any]:
         """Let the ORM use this connection, on this thread, inside the block."""
         with self.lock:
-            before = connections[self.alias]
-            connections[self.alias] = self._own
+            before = self._db.connections[self.alias]
+            self._db.connections[self.alias] = self._own
             try:
                 yield self._own
             finally:
-                connections[self.alias] = before
+                self._db.connections[self.alias] = before
 
     @contextmanager
     def step(self) -> Iterator[None]:
         """Everything inside the block, or nothing of it: a transaction, or a part of one."""
-        with self.bound(), transaction.atomic(self.alias):
+        with self.bound(), self._db.transaction.atomic(self.alias):
             yield
 
     @property
@@ -102,7 +102,7 @@ class Line:
     def begin(self) -> None:
         """Begin the transaction of an epoch, unless it has begun. Inside `bound`."""
         if self._atomic is None:
-            atomic = transaction.atomic(self.alias)
+            atomic = self._db.transaction.atomic(self.alias)
             atomic.__enter__()
             self._atomic = atomic
 
@@ -119,7 +119,8 @@ class Line:
         if atomic is None:
             return
         with self.bound():
-            with suppress(DatabaseError):  # the connection may be gone, and the transaction with it
+            # The connection may be gone, and the transaction with it.
+            with suppress(self._db.DatabaseError):
                 atomic.__exit__(_GivenUp, _GivenUp(), None)
 
     def reconnect(self) -> None:
@@ -141,6 +142,7 @@ class Line:
 
 def _connection_of(alias: str) -> Any:
     """The connection of a database in the settings; RunError when they name none so."""
+    from django.db import connections
     from django.db.utils import ConnectionDoesNotExist
 
     from penstock import RunError

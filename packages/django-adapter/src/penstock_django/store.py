@@ -10,8 +10,6 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from django.db import connections
-
 from penstock import Checkpoint, DeadLetter, FencedError, Store
 from penstock.holder import this_process
 from penstock.store import HISTORY, Alive, IndexedKey, holds, lease_taken
@@ -57,6 +55,8 @@ class DjangoStore(Store):
         line = self._lines.get(pipeline)
         if line is None:
             self.open()
+            from django.db import connections
+
             # Elsewhere two connections of one run do not wait for each other.
             shared = connections[self.using].vendor == "sqlite"
             line = line_for(self.using, pipeline) if shared else Line(self.using)
