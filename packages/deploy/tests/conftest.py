@@ -40,15 +40,17 @@ def make_wheel(
     license: str = "",
     summary: str = "",
     entry: str = "",
+    about: str = "",
 ) -> Path:
     """A wheel with one module; whoever resolves reads only what it says of itself."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = name.replace("-", "_")
     info = f"{stem}-{version}.dist-info"
-    about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
-    about += f"License-Expression: {license}\n" if license else ""
-    about += f"Summary: {summary}\n" if summary else ""
-    about += "".join(f"Requires-Dist: {need}\n" for need in needs)
+    if not about:
+        about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
+        about += f"License-Expression: {license}\n" if license else ""
+        about += f"Summary: {summary}\n" if summary else ""
+        about += "".join(f"Requires-Dist: {need}\n" for need in needs)
     files = {
         f"{stem}.py": module,
         f"{info}/METADATA": about,

@@ -13,7 +13,6 @@ from packaging.requirements import Requirement
 
 from penstock_deploy.installed import closure
 
-ABOUT_FILES = metadata.metadata("penstock-files")["Summary"]
 NEEDED = ["penstock", "penstock-input-csv", "penstock-sink-json"]
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -99,8 +98,7 @@ def test_another_project_that_has_the_name_on_an_index_is_refused(place, index, 
     here = closure(NEEDED)
     for name, one in here.items():
         if name != "penstock-files":
-            needs = [need for need in one.needs if need != "penstock"]
-            publish(name, one.version, needs, summary=metadata.metadata(name)["Summary"])
+            publish(name, one.version, about=metadata.distribution(name).read_text("METADATA"))
     theirs = publish("penstock-files", here["penstock-files"].version, summary="Files, filed")
     shutil.rmtree(place.wheels)
     url = f"http://{address}"
@@ -115,7 +113,8 @@ def test_another_project_that_has_the_name_on_an_index_is_refused(place, index, 
     )
     assert not (place / "pylock.toml").exists()
     theirs.unlink()
-    publish("penstock-files", here["penstock-files"].version, summary=ABOUT_FILES)
+    about = metadata.distribution("penstock-files").read_text("METADATA")
+    publish("penstock-files", here["penstock-files"].version, about=about)
     done = place.penstock(*lock, **environ)
     assert done.code == 0, done.err
 
