@@ -179,8 +179,12 @@ class DjangoOutput(TransactionalOutput):
             try:
                 self._line.begin()
                 self._refuse_dangling(rows, failed)
-                for columns, group in _by_columns(row for row in rows if row[0] not in failed):
-                    self._put(columns, self._last_of_each_key(group), failed)
+                good = [row for row in rows if row[0] not in failed] if failed else rows
+                if self.mode == "append":
+                    self._put((), good, failed)
+                else:
+                    for columns, group in _by_columns(good):
+                        self._put(columns, self._last_of_each_key(group), failed)
             except OperationalError as error:
                 self._line.roll_back()
                 self._line.reconnect()
@@ -196,19 +200,19 @@ class DjangoOutput(TransactionalOutput):
 
     def _rows(self, records: Sequence[Any], failed: dict[int, RecordError]) -> Iterable[Row]:
         """Objects of records; what has no form of one is refused."""
-        model, names = self._model, self._names
+        model, names, key, validate = self._model, self._names, self.key, self.validate
         for at, record in enumerate(records):
             try:
-                if not isinstance(record, Mapping):
+                if type(record) is not dict and not isinstance(record, Mapping):
                     raise RecordError(f"must be a mapping, got {type(record).__name__}")
-                unknown = [name for name in record if name not in names]
-                if unknown:
-                    raise RecordError(f"{self.model} has no field {unknown[0]!r}")
-                empty = [name for name in self.key if record.get(name) is None]
+                if not record.keys() <= names:
+                    unknown = next(name for name in record if name not in names)
+                    raise RecordError(f"{self.model} has no field {unknown!r}")
+                empty = [name for name in key if record.get(name) is None] if key else ()
                 if empty:
                     raise RecordError(f"{empty[0]!r}, which is of the key, is empty")
                 made = model(**record)
-                if self.validate:
+                if validate:
                     made.clean_fields()
             except Exception as error:
                 failed[at] = _refusal(error)
@@ -237,8 +241,6 @@ class DjangoOutput(TransactionalOutput):
 
     def _last_of_each_key(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Of rows with the same key the last one counts, as if they came one after the other."""
-        if self.mode != "upsert":
-            return rows
         last = {tuple(row[1][name] for name in self.key): row for row in rows}
         return sorted(last.values(), key=_at)
 
@@ -249,7 +251,7 @@ class DjangoOutput(TransactionalOutput):
         from django.db import transaction
 
         write = self._writer(columns)
-        todo = [rows]
+        todo = [rows] if rows else []
         while todo:
             part = todo.pop()
             try:

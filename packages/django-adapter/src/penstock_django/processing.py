@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Model
 from django.utils import timezone
 
 from penstock import Batch, Failure, Output, RecordError, RunError, Skip, Stage, each
@@ -15,7 +14,7 @@ from .failing import error_of
 from .items import Key, key_of
 from .models import PipelineError, PipelineTrack
 from .pipes import Bag, Pipe, PipeBreak, PipeContinue, PipeError, PipeIgnore
-from .tracking import take_back, track_of, tracks_of
+from .tracking import Tracker, take_back, tracks_of
 from .units import Done, Unit
 
 if TYPE_CHECKING:
@@ -46,7 +45,8 @@ class Process(Stage):
         self.satisfied = False
         self.fatal: Exception | None = None
         self.left: list[PipelineTrack] = []
-        self._unit = Unit(session.using, session.chunksize, self._track)
+        tracker = Tracker(name, trigger) if cls.track else None
+        self._unit = Unit(session.using, session.chunksize, tracker, together=session.atomic)
         self._old: dict[str, list[PipelineTrack]] = {}
         self._open: dict[Key, PipelineError] = {}
         self._errors: list[PipelineError] = []
@@ -56,11 +56,12 @@ class Process(Stage):
         self._look_up(batch.records)
         before, self.session.unit = self.session.unit, self._unit
         try:
-            with self._unit.connection.execute_wrapper(self._unit.before_query):
+            with self._unit.watching():
                 made = each(self._one, batch)
         finally:
             self.session.unit = before
         self._unit.flush()
+        self._unit.flush_tracks()
         out = self._sorted_out(batch, made)
         self._note_errors()
         if self.fatal is not None:
@@ -82,7 +83,8 @@ class Process(Stage):
                 pipeline_name=self.name, item_type_id=type_id, fixed=None
             )
             where = "record__in" if type_id is None else "item_id__in"
-            for error in errors.filter(**{where: texts}).order_by("pk"):
+            # Mostly there are none, and a condition of a thousand keys takes its time.
+            for error in errors.filter(**{where: texts}).order_by("pk") if errors.exists() else ():
                 self._open[type_id, error.item_id or error.record] = error
             if type_id is not None and self.cls._enable_reparse and self.cls.track:
                 self._old.update(tracks_of(self.name, type_id, texts))
@@ -103,8 +105,7 @@ class Process(Stage):
                 result = pipe.process()
             except PipeContinue as stopped:
                 result = stopped.value
-            done = Done(item, key, unit.created, pipe._to_save, self.cls.track)
-            done.result = result
+            done = Done(item, key, unit.created, pipe._to_save, result)
             unit.done(done)
         except PipeIgnore as reason:
             unit.undo(reason)
@@ -132,7 +133,7 @@ class Process(Stage):
         old = self._old.get(key[1]) if key[0] is not None else None
         if not old:
             return []
-        self._unit.enter()
+        self._unit.enter(noted=True)  # what is deleted may be an item that was just processed
         pipe.remember(old)
         return take_back(old)
 
@@ -146,17 +147,6 @@ class Process(Stage):
         return RecordError(row.message)
 
     # ---- after the items ------------------------------------------------------------------------
-
-    def _track(self, items: Sequence[Done]) -> None:
-        """Note what items gave, in the step that saves it."""
-        tracks = [
-            track_of(self.name, one.key, objects, one.result, self.trigger)
-            for one in items
-            if one.tracked and one.key[0] is not None
-            for objects in ([*one.created, *one.to_save],)
-            if objects or isinstance(one.result, Model)
-        ]
-        PipelineTrack.objects.bulk_create(tracks)
 
     def _sorted_out(self, batch: Batch, made: Batch) -> Batch:
         """The results; an item whose results could not be saved has failed after all."""

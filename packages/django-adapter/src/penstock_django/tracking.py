@@ -7,18 +7,20 @@ from itertools import groupby
 from typing import Any
 
 from django.core import serializers
-from django.db import transaction
+from django.db import connections, router, transaction
+from django.db.models import Model
+from django.utils import timezone
 
-from .items import type_of
+from .items import Key, key_of, type_of
 from .models import PipelineTrack
 
 __all__ = [
+    "Tracker",
     "created_by",
     "keep_and_delete",
     "re_insert",
     "revert",
     "take_back",
-    "track_of",
     "tracks_of",
 ]
 
@@ -33,29 +35,63 @@ def tracks_of(pipeline: str, type_id: int, keys: Sequence[str]) -> dict[str, lis
     return found
 
 
-def track_of(
-    pipeline: str, key: tuple[int | None, str], created: Sequence[Any], result: Any, trigger: str
-) -> PipelineTrack:
-    """A track of what an item gave; its objects are saved."""
-    from django.db.models import Model
+class Tracker:
+    """Notes what items gave in one run of a pipeline.
 
-    info: list[list[Any]] = []
-    for model, objects in groupby(created, _model_of):
-        info.append([model._meta.label, [_json(one.pk) for one in objects]])
-    track = PipelineTrack(
-        pipeline_name=pipeline,
-        item_type_id=key[0],
-        item_id=key[1],
-        created_info=info,
-        trigger_from_name=trigger,
-    )
-    if isinstance(result, Model) and result.pk is not None:
-        track.result_type, track.result_id = type_of(result), str(result.pk)
-    return track
+    There is a track for nearly every item, so they are inserted without an object of the ORM for
+    each: that would take longer than most items do.
+    """
+
+    def __init__(self, pipeline: str, trigger: str) -> None:
+        self._using = router.db_for_write(PipelineTrack)
+        ops, own = connections[self._using].ops, PipelineTrack._meta
+        names = ", ".join(ops.quote_name(own.get_field(name).column) for name in _TRACK)
+        marks = ", ".join(["%s"] * len(_TRACK))
+        table = ops.quote_name(own.db_table)
+        self._insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 (no values)
+        self._same = (pipeline, trigger, "")
+        self._json = ops.adapt_json_value
+
+    def row(self, item: Any, key: Key, created: Sequence[Any], result: Any) -> Row | None:
+        """The track of an item that has created these objects, which are saved, and its result;
+        None when there is nothing to note."""
+        named = isinstance(result, Model)
+        if key[0] is None or not (created or named):
+            return None
+        info = [
+            [model._meta.label, [_json(one.pk) for one in objects]]
+            for model, objects in groupby(created, _model_of)
+        ]
+        of: Key = (None, "")
+        if named and result.pk is not None:
+            of = key if result is item else key_of(result)
+        return (*key, self._json(info, None), *of)
+
+    def put(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        connection = connections[self._using]
+        same = (*self._same, connection.ops.adapt_datetimefield_value(timezone.now()))
+        with connection.cursor() as cursor:
+            cursor.executemany(self._insert, [(*same, *row) for row in rows])
 
 
 def _model_of(one: Any) -> Any:
     return type(one)
+
+
+Row = tuple[Any, ...]
+_TRACK = [
+    "pipeline_name",
+    "trigger_from_name",
+    "kept",
+    "created_date",
+    "item_type",
+    "item_id",
+    "created_info",
+    "result_type",
+    "result_id",
+]
 
 
 def _json(key: Any) -> Any:

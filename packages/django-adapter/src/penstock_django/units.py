@@ -8,13 +8,18 @@ on. So each item is alone whether it fails itself or its results cannot be saved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
 
 from .items import Key
+
+if TYPE_CHECKING:
+    from .tracking import Row, Tracker
 
 __all__ = ["Done", "Unit", "create", "save_now"]
 
@@ -23,50 +28,70 @@ class Done:
     """An item that was processed: what it gave, and its result. `error` is set when what it gave
     could not be saved."""
 
-    __slots__ = ("created", "error", "item", "key", "result", "to_save", "tracked")
+    __slots__ = ("created", "error", "item", "key", "result", "to_save")
 
     def __init__(
-        self, item: Any, key: Key, created: list[Any], to_save: list[Any], tracked: bool
+        self, item: Any, key: Key, created: list[Any], to_save: list[Any], result: Any
     ) -> None:
         self.item = item
         self.key = key
         self.created = created
         self.to_save = to_save
-        self.tracked = tracked
-        self.result: Any = None
+        self.result = result
         self.error: Exception | None = None
 
 
 class Unit:
     """The items of one run of a pipeline, one after the other.
 
-    `track(done)` notes what items gave, once that is saved. `created` is what the item that is
-    being processed has saved directly.
+    `tracker` notes what items gave, once that is saved: of many `together`, where all items are one
+    transaction. `created` is what the item that is being processed has saved directly.
     """
 
     def __init__(
         self,
         using: str,
         chunksize: int,
-        track: Callable[[Sequence[Done]], None],
+        tracker: Tracker | None,
+        *,
+        together: bool,
     ) -> None:
         self.using = using
         self.chunksize = chunksize
-        self.track = track
+        self.tracker = tracker
+        self.together = together
         self.connection = connections[using]
         self._atomic: Any = None
         self._inside = self._busy = False
         self._callbacks = 0
         self.created: list[Any] = []
         self._pending: list[Done] = []
+        self._rows: list[Row] = []
         self._waiting = 0
 
     # ---- one item -------------------------------------------------------------------------------
 
-    def before_query(
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Inside, an item's first query gives it a savepoint."""
+        self._watch()
+        try:
+            yield
+        finally:
+            self._look_away()
+
+    def _watch(self) -> None:
+        if self._before_query not in self.connection.execute_wrappers:
+            self.connection.execute_wrappers.append(self._before_query)
+
+    def _look_away(self) -> None:
+        if self._before_query in self.connection.execute_wrappers:
+            self.connection.execute_wrappers.remove(self._before_query)
+
+    def _before_query(
         self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
-        """Around every query of this connection (see Django's `execute_wrapper`)."""
+        """Around queries of this connection (see Django's `execute_wrapper`)."""
         if self._inside and self._atomic is None and not self._busy:
             self.enter()
         return execute(sql, params, many, context)
@@ -77,15 +102,19 @@ class Unit:
         self.created = []
         self._callbacks = len(self.connection.run_on_commit)
 
-    def enter(self) -> None:
-        """Give the item its savepoint now."""
+    def enter(self, *, noted: bool = False) -> None:
+        """Give the item its savepoint now; what is `noted` are the items before it."""
         if self._atomic is not None:
             return
         self._busy = True
         try:
             self.flush()
+            if noted:
+                self.flush_tracks()
             self._atomic = transaction.atomic(self.using)
             self._atomic.__enter__()
+            # Until the next item there is nothing more to wait for, and every query would pay.
+            self._look_away()
         finally:
             self._busy = False
 
@@ -94,6 +123,7 @@ class Unit:
         self._inside = False
         atomic, self._atomic = self._atomic, None
         if atomic is not None:
+            self._watch()
             atomic.__exit__(type(error), error, error.__traceback__)
         else:  # what a failed item wanted done after the commit must not be done
             del self.connection.run_on_commit[self._callbacks :]
@@ -108,9 +138,13 @@ class Unit:
                 self.flush()
             return
         create(self.using, done.to_save)
-        self.track([done])
+        self._rows.extend(self._tracks([done]))
+        if not self.together:
+            self.flush_tracks()
+        done.created = done.to_save = []  # noted; a batch of them need not be held
         self._inside = False
         atomic, self._atomic = self._atomic, None
+        self._watch()
         atomic.__exit__(None, None, None)
 
     # ---- many items -----------------------------------------------------------------------------
@@ -128,14 +162,31 @@ class Unit:
         finally:
             self._busy = busy
 
+    def flush_tracks(self) -> None:
+        """Note what items with a savepoint gave."""
+        rows, self._rows = self._rows, []
+        if self.tracker is not None:
+            self.tracker.put(rows)
+
+    def _tracks(self, items: Iterable[Done]) -> list[Row]:
+        if self.tracker is None:
+            return []
+        row = self.tracker.row
+        rows = (row(one.item, one.key, one.created + one.to_save, one.result) for one in items)
+        return [one for one in rows if one is not None]
+
+    def _save_all(self, items: Sequence[Done], objects: Sequence[Any]) -> None:
+        with transaction.atomic(self.using):
+            create(self.using, objects, mixed=len(items) > 1)
+            if self.tracker is not None:
+                self.tracker.put(self._tracks(items))
+
     def _save(self, pending: Sequence[Done]) -> None:
         if len(pending) > 1:
             objects = [one for done in pending for one in done.to_save]
             before = [(one, one.__dict__.copy(), one._state.adding) for one in objects]
             try:
-                with transaction.atomic(self.using):
-                    create(self.using, objects, mixed=True)
-                    self.track(pending)
+                self._save_all(pending, objects)
                 return
             except Exception:
                 # Which item is to blame is found below. Keys that were given are not valid now.
@@ -144,9 +195,7 @@ class Unit:
                     one._state.adding = adding
         for done in pending:
             try:
-                with transaction.atomic(self.using):
-                    create(self.using, done.to_save)
-                    self.track([done])
+                self._save_all([done], done.to_save)
             except Exception as error:
                 done.error = error
 
@@ -168,7 +217,13 @@ def create(using: str, objects: Sequence[Any], *, mixed: bool = False) -> None:
             else:
                 one.save(using=using)
         if together:
-            model._base_manager.using(using).bulk_create(together)
+            _objects_of(model, using).bulk_create(together)
+
+
+@lru_cache(maxsize=256)
+def _objects_of(model: Any, using: str) -> Any:
+    """To make this for each item would take a tenth of the time of its insertion."""
+    return model._base_manager.using(using)
 
 
 def save_now(session: Any, objects: Sequence[Any]) -> None:
