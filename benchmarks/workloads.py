@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -286,6 +287,58 @@ def w8(rows: int, with_peers: bool) -> Workload:
     )
 
 
+# ---- D1, D2: inside Django -----------------------------------------------------------------------
+
+
+def d1(rows: int, with_peers: bool) -> Workload:
+    """A fiftieth of the rows: an item with queries of its own takes a fifth of a millisecond."""
+    del with_peers
+    count = rows // 50
+    titles = {"ask": "D1, items that ask", "compute": "D1, items that compute"}
+    races = [
+        Race(
+            title,
+            [
+                _in_django("plain loop", YARDSTICKS / "d1_loop.py", count, kind),
+                _in_django(NAME, OURS / "d1.py", count, kind),
+            ],
+        )
+        for kind, title in titles.items()
+    ]
+    return Workload(
+        "D1: a pipe over the objects of a Django model, a result of each; some ask the database",
+        races,
+        [faster(title, "plain loop", 0.9) for title in titles.values()],
+        unit="ns/record",
+        ratio="speed",
+    )
+
+
+def d2(rows: int, with_peers: bool) -> Workload:
+    """A tenth of the rows."""
+    del with_peers
+    count = rows // 10
+    contenders = [
+        _in_django("bulk_create", YARDSTICKS / "d2_bulk.py", count),
+        _in_django(NAME, OURS / "d2.py", count),
+    ]
+    return Workload(
+        "D2: records in memory into a Django model",
+        [Race("D2", contenders)],
+        [faster("D2", "bulk_create", 0.8)],
+        unit="ns/record",
+        ratio="speed",
+    )
+
+
+def _in_django(name: str, script: Path, count: int, *more: str) -> Contender:
+    command = (sys.executable, str(script), str(count), *more)
+    missing = "" if find_spec("penstock_django") else "not installed"  # it has the tables of both
+    return Contender(
+        name, command, count, writes=True, loads=True, times_itself=True, missing=missing
+    )
+
+
 # ---- W2: what a stage costs --------------------------------------------------------------------
 
 W2_LIMITS = {1: 100, 5: 210, 10: 350}
@@ -399,6 +452,8 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W6": w6,
     "W8": w8,
     "E1": e1,
+    "D1": d1,
+    "D2": d2,
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from measure import FUNCTIONS
 YARDSTICKS = Path(__file__).resolve().parent.parent / "yardsticks"
 
 
-def run(script: str, *arguments: object) -> str:
+def run(script: str, *arguments: object, folder: Path | None = None) -> str:
     command = [sys.executable, str(YARDSTICKS / script), *map(str, arguments)]
     environment = {"PYTHONPATH": str(FUNCTIONS), "PYTHONUTF8": "1"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment, cwd=folder
+    )
     return done.stdout
 
 
@@ -71,3 +75,24 @@ def test_w3_joins_and_sums_by_window(tmp_path: Path, script: str, monkeypatch: A
         assert window["total"] == sum(one["value"] for one in inside)
         assert window["most"] == max(one["limit"] for one in inside)
     assert sum(window["n"] for window in written) == 1_000
+
+
+@pytest.mark.parametrize("script", ["yardsticks/d1_loop.py", "penstock/d1.py"])
+@pytest.mark.parametrize("kind", ["ask", "compute"])
+def test_d1_leaves_a_row_of_each_order(tmp_path: Path, script: str, kind: str) -> None:
+    told = json.loads(run(f"../{script}", 200, kind, folder=tmp_path))
+    assert told["records"] == 200
+    with closing(sqlite3.connect(tmp_path / "out.db")) as database:
+        rows = database.execute('SELECT "order", total FROM rows ORDER BY id').fetchall()
+        amounts = database.execute("SELECT amount FROM django_shop_order ORDER BY id").fetchall()
+    assert rows == [(n + 1, n % 97 * 2) for n in range(200)]
+    assert amounts == [(n % 97 + (kind == "ask"),) for n in range(200)]
+
+
+@pytest.mark.parametrize("script", ["yardsticks/d2_bulk.py", "penstock/d2.py"])
+def test_d2_loads_every_record(tmp_path: Path, script: str) -> None:
+    told = json.loads(run(f"../{script}", 1_200, folder=tmp_path))
+    assert told["records"] == 1_200
+    with closing(sqlite3.connect(tmp_path / "out.db")) as database:
+        rows = database.execute('SELECT "order", total, paid FROM rows ORDER BY id').fetchall()
+    assert rows == [(n, n % 97, n % 3 == 0) for n in range(1_200)]

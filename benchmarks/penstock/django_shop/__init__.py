@@ -1,0 +1,1 @@
+"""The Django application of D1 and D2."""
