@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+VERSION = getattr(find_spec("django") and __import__("django"), "VERSION", (0, 0))
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 
 pytestmark = [
@@ -221,6 +222,96 @@ def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop):
     assert press.python(rung).strip() == "10"
     shop.until(lambda: press.states() == {"done"}, 120)
     assert press.results() == [n for n in range(1, 41) if n != 13]
+
+
+TASKS = """
+PENSTOCK_BELL = "tasks"
+TASKS = {"default": {"BACKEND": "django.tasks.backends.%s", "QUEUES": ["default", "night"]}}
+"""
+
+
+@pytest.fixture
+def tasks(press):
+    """The project rings by the tasks of Django; a function that names the backend."""
+
+    def tasks(backend):
+        settings = press.folder / "press_settings.py"
+        settings.write_text(settings.read_text() + TASKS % backend)
+
+    return tasks
+
+
+with_tasks = pytest.mark.skipif(VERSION < (6, 0), reason="Django 6.0 has tasks")
+
+
+@with_tasks
+def test_the_tasks_of_django_are_another_bell_for_the_same_ledger(press, tasks):
+    tasks("immediate.ImmediateBackend")
+    press.python(*RUN, ALL)
+    assert press.states() == {"done"}
+    assert press.results() == [n for n in range(1, 41) if n != 13]
+
+
+@with_tasks
+def test_a_task_of_django_says_no_more_than_which_chunk(press, tasks):
+    tasks("dummy.DummyBackend")
+    said = press.python(
+        *RUN,
+        ALL.replace("celery_chunksize=4", "celery_chunksize=20, queue='night'"),
+        "from django.tasks import default_task_backend as there",
+        "for one in there.results: print(one.task.queue_name, one.args, *one.kwargs)",
+        "from penstock_celery.django.running import answer",
+        "print(*[answer((), one.kwargs) for one in there.results for _ in 'ab'])",
+        "print(answer((), {'batch': 'x', 'chunk': 1}))",
+    )
+    assert said.split("\n")[:4] == [
+        "night [] batch chunk",
+        "night [] batch chunk",
+        "done idle done idle",
+        "refused",
+    ]
+    assert press.results() == [n for n in range(1, 41) if n != 13]
+
+
+@with_tasks
+def test_a_queue_that_the_tasks_of_django_do_not_have_is_said_before_anything_is_added(
+    press, tasks
+):
+    tasks("dummy.DummyBackend")
+    lines = ["try:", "  " + ALL.replace("celery_chunksize=4", "queue='day'")]
+    lines += ["except Exception as error: print(error)"]
+    assert "Queue 'day' is not valid for backend" in press.python(*RUN, *lines)
+    assert press.states() == set()
+
+
+@with_tasks
+def test_tasks_that_cannot_be_enqueued_do_not_keep_items_from_being_saved(press, tasks):
+    tasks("dummy.DummyBackend")
+    lines = ["import logging, sys; logging.basicConfig(stream=sys.stdout)"]
+    lines += ["import penstock_celery.django.tasks as there"]
+    lines += ["def ring(bells): raise OSError('nobody there')", "there.ring = ring"]
+    said = press.python(*lines, *RUN, ALL)
+    assert "no task can be enqueued, ring_again will find what waits: nobody there" in said
+    assert press.states() == {"waiting"}
+
+
+@pytest.mark.parametrize(
+    ("bell", "message"),
+    [
+        ("gong", "PENSTOCK_BELL: the setting is 'celery' or 'tasks', not 'gong'"),
+        pytest.param(
+            "tasks",
+            "has no tasks; use Django 6.0, or leave the setting out and serve the items by Celery",
+            marks=pytest.mark.skipif(VERSION >= (6, 0), reason="this Django has tasks"),
+        ),
+    ],
+)
+def test_a_bell_that_is_not_there_is_said(press, bell, message):
+    settings = press.folder / "press_settings.py"
+    settings.write_text(settings.read_text() + f"PENSTOCK_BELL = {bell!r}\n")
+    said = press.python(*RUN, "try:", f"  {ALL}", "except Exception as error: print(error)")
+    assert message in said
+    assert press.states() == set()
 
 
 def test_what_is_rolled_back_is_not_rung_for(press):

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock import FencedError
+from penstock import FencedError, UsageError
 from penstock.failures import describe
 from penstock.options import short
 
@@ -18,7 +18,7 @@ from . import table
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["LEASE", "do_items", "ring_again", "run_in_celery", "serve_items"]
+__all__ = ["LEASE", "answer", "do_items", "ring_again", "run_in_celery", "serve_items"]
 
 LEASE = 600.0
 """Seconds that a chunk is its worker's; the setting PENSTOCK_CELERY_LEASE is another number. One
@@ -45,6 +45,7 @@ def run_in_celery(
     """
     from django.db import connections, transaction
 
+    _by_tasks(queue or "")  # refuses settings that nobody could be rung with
     keys = _keys_of(items)
     chunks = [
         json.dumps(keys[first : first + celery_chunksize])
@@ -77,11 +78,7 @@ def serve_items(app: Celery) -> None:
     """Let the workers of a project's application do what `run_in_celery` asks for."""
 
     def items(*args: Any, **said: Any) -> str:
-        wrong = _wrong(args, said)
-        if wrong is not None:
-            logger.error("a message for %s is refused: %s", TASK, wrong)
-            return "refused"
-        return do_items(said["batch"], said["chunk"])
+        return answer(args, said)
 
     app.task(
         items,
@@ -94,6 +91,15 @@ def serve_items(app: Celery) -> None:
         typing=False,  # what is wrong with a message is for `_wrong` to say
         Strategy="penstock_celery.worker:attentive",
     )
+
+
+def answer(args: tuple[Any, ...], said: dict[str, Any]) -> str:
+    """Do what a message asks for, if it is a bell."""
+    wrong = _wrong(args, said)
+    if wrong is not None:
+        logger.error("a message for %s is refused: %s", TASK, wrong)
+        return "refused"
+    return do_items(said["batch"], said["chunk"])
 
 
 def do_items(batch: str, number: int) -> str:
@@ -157,8 +163,45 @@ def _items_of(keys: Sequence[tuple[int | None, str]]) -> list[Any]:
     return [item for item in found if item is not None]
 
 
+def _by_tasks(queue: str = "") -> bool:
+    """Whether it is rung by the tasks of Django, as the setting PENSTOCK_BELL says."""
+    import django
+    from django.conf import settings
+
+    bell = getattr(settings, "PENSTOCK_BELL", "celery")
+    if bell not in ("celery", "tasks"):
+        raise UsageError(f"the setting is 'celery' or 'tasks', not {bell!r}", where="PENSTOCK_BELL")
+    if bell == "tasks":
+        if django.VERSION < (6, 0):
+            raise UsageError(
+                f"Django {django.get_version()} has no tasks",
+                where="PENSTOCK_BELL",
+                hint="use Django 6.0, or leave the setting out and serve the items by Celery",
+            )
+        from . import tasks
+
+        tasks.check(queue)
+    return bell == "tasks"
+
+
 def _ring(bells: Iterable[tuple[str, int, str]]) -> None:
     """Ring; a broker that is away is no error of who saves: `ring_again` finds what waits."""
+    if _by_tasks():
+        _ring_by_tasks(bells)
+    else:
+        _ring_by_celery(bells)
+
+
+def _ring_by_tasks(bells: Iterable[tuple[str, int, str]]) -> None:
+    from . import tasks
+
+    try:
+        tasks.ring(bells)
+    except Exception as error:  # each backend has its own for one that is away
+        logger.error("no task can be enqueued, ring_again will find what waits: %s", error)
+
+
+def _ring_by_celery(bells: Iterable[tuple[str, int, str]]) -> None:
     from celery import current_app
     from celery.exceptions import OperationalError
 
