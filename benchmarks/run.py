@@ -1,6 +1,7 @@
 """Runs workloads and prints what they needed, beside hand-written yardsticks and other tools.
 
-python benchmarks/run.py [W1a W1b W2 W3 W4 W5 W6 W8 E1] [--rows N] [--runs N] [--peers] [--append]
+python benchmarks/run.py [W1a W1b W2 W3 W4 W4m W5 W6 W8 E1] [--rows N] [--runs N] [--peers]
+                         [--append]
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Literal
 import footprint
 import gen
 import kafkaserver
+import mongoserver
 import peers
 from measure import Contender, Race, Result
 
@@ -252,6 +253,38 @@ def w4(rows: int, with_peers: bool) -> Workload:
     )
 
 
+def w4m(rows: int, with_peers: bool) -> Workload:
+    """A tenth of the rows, in memory; what the server does is part of both."""
+    del with_peers
+    count = rows // 10
+    races = []
+    for kind in ("plain", "transactions"):
+        where, missing = "", ""
+        try:
+            where = mongoserver.served(kind == "transactions")
+        except RuntimeError as error:
+            missing = f"has no MongoDB: {error}"
+
+        def contender(
+            name: str, script: Path, kind: str = kind, where: str = where, missing: str = missing
+        ) -> Contender:
+            command = (sys.executable, str(script), where, str(count), kind)
+            return Contender(name, command, count, times_itself=True, missing=missing)
+
+        contenders = [
+            contender("bare bulk_write", YARDSTICKS / "w4m_loop.py"),
+            _if_installed(contender(NAME, OURS / "w4m.py")),
+        ]
+        races.append(Race(f"W4m, {kind}", contenders))
+    return Workload(
+        "W4m: records into a collection of MongoDB, without transactions and in such",
+        races,
+        [faster(f"W4m, {kind}", "bare bulk_write", 0.8) for kind in ("plain", "transactions")],
+        unit="ns/record",
+        ratio="speed",
+    )
+
+
 # ---- W8: from a topic to a topic ----------------------------------------------------------------
 
 
@@ -448,6 +481,7 @@ WORKLOADS: Mapping[str, Callable[[int, bool], Workload]] = {
     "W2": w2,
     "W3": w3,
     "W4": w4,
+    "W4m": w4m,
     "W5": w5,
     "W6": w6,
     "W8": w8,
