@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from pymongo.monitoring import CommandListener
 
 import penstock
 from penstock import (
@@ -22,6 +24,7 @@ from penstock import (
 from penstock.build import pipeline_of
 from penstock.plugins import Plugins
 from penstock.testing import FakeClock, ListInput, Raise
+from penstock_mongodb import client
 from penstock_sink_mongodb.identity import Ids
 from penstock_sink_mongodb.kept import Kept
 
@@ -276,6 +279,41 @@ def test_a_commit_that_cannot_be_looked_up_ends_the_run(replica_set):
         with pytest.raises(RunError) as caught:
             commit(output, 1)
         assert "the connection was lost while epoch 1 was committed" in str(caught.value)
+
+
+# ---- how sure a write is ------------------------------------------------------------------------
+
+
+class Heard(CommandListener):
+    """The write concerns of commands that were sent."""
+
+    def __init__(self):
+        self.of = {}
+
+    def started(self, event):
+        self.of.setdefault(event.command_name, []).append(event.command.get("writeConcern"))
+
+    def succeeded(self, event): ...
+
+    def failed(self, event): ...
+
+
+@pytest.mark.parametrize(
+    ("options", "concern"),
+    [({}, {"w": "majority", "j": True}), ({"w": 1, "j": False}, {"w": 1, "j": False})],
+)
+def test_documents_and_checkpoints_are_written_as_surely_as_asked(
+    place, monkeypatch, options, concern
+):
+    heard = Heard()
+    monkeypatch.setattr(client, "connect", partial(client.connect, event_listeners=[heard]))
+    with opened(place, **options) as output:
+        write(output, 1, 2)
+        if output.delivery == "transactional":
+            commit(output, 1)
+            assert heard.of["commitTransaction"] == [concern]
+        else:
+            assert heard.of["update"] == [concern]
 
 
 # ---- without transactions ----------------------------------------------------------------------
