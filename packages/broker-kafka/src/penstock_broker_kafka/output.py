@@ -265,7 +265,7 @@ class KafkaOutput(TransactionalOutput):
         """What another worker has committed last, as soon as nothing of it is undecided."""
         from .checkpoints import settled_checkpoint, topic_of
 
-        topic = topic_of(pipeline, self.context.name)
+        topic = topic_of(self.broker.prefix, pipeline, self.context.name)
         patience = self.transaction_timeout * 2
         return settled_checkpoint(self.broker, topic, self.stream, patience)
 
