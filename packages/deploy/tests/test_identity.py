@@ -30,6 +30,8 @@ def installed(monkeypatch, tmp_path, place):
         info = tmp_path / "here" / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
+        for module in modules:
+            (tmp_path / "here" / module).touch()
         (info / "RECORD").write_text("".join(f"{module},,\n" for module in modules))
         monkeypatch.syspath_prepend(tmp_path / "here")
 

@@ -73,18 +73,24 @@ def _refuse_no_plugin(theirs: metadata.Distribution) -> None:
 
 
 def _refuse(theirs: metadata.Distribution, what: str) -> None:
-    summary = theirs.metadata["Summary"]
+    summary = _summary(theirs)
     says = f" ({short(summary)})" if summary else ""
     raise PluginError(f"{what}{says}", where=f"{theirs.name} {theirs.version}", hint=_HINT)
 
 
 def _same_project(here: metadata.Distribution, theirs: metadata.Distribution) -> bool:
-    """Whether most of the modules that are here are in the other one. What is installed in place
-    does not know its modules; there it must say the same of itself."""
+    """Whether both say the same of themselves, or most of the modules that are here are in the
+    other one. What is installed in place does not know its modules; there one line is enough."""
+    if here.read_text("METADATA") == theirs.read_text("METADATA"):
+        return True
     modules = _modules(here)
     if not modules:
-        return bool(here.metadata["Summary"] == theirs.metadata["Summary"])
+        return _summary(here) == _summary(theirs)
     return 2 * len(modules & _modules(theirs)) > len(modules)
+
+
+def _summary(one: metadata.Distribution) -> str:
+    return str(one.metadata.json.get("summary", ""))
 
 
 def _modules(one: metadata.Distribution) -> set[str]:
