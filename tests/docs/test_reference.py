@@ -127,6 +127,13 @@ def test_every_option_of_every_component_is_described():
                 assert f"| `{name}` |" in text, (one.name, name)
 
 
+def test_what_is_listed_without_options_has_none():
+    """One that gets some needs a section of its own on the page."""
+    for kind in ("scheduler", "store", "dialect", "syntax"):
+        for one in ours(kind):
+            assert options_of(one.load()) == {}, (one.plugin, kind, one.name)
+
+
 def test_every_exit_code_is_explained():
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     explained = {int(code) for code in re.findall(r"^\| (\d+) \|", page("exit-codes.md"), re.M)}
