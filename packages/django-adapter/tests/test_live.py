@@ -17,6 +17,7 @@ from penstock import Transformer
 from penstock.build import pipeline_of
 from penstock.testing import ListInput
 from penstock_django import DjangoStore, Pipe, PipeError, get_session, live
+from penstock_django.management.commands.penstock import Command
 from penstock_django.models import RunReport
 from penstock_django.output import DjangoOutput
 
@@ -145,7 +146,7 @@ def gone():
     ],
     ids=["dead", "alive", "elsewhere", "elsewhere and silent"],
 )
-def test_a_run_that_died_is_cut_off(db, quick, holder, ago, lives):
+def test_a_run_that_died_is_cut_off(db, quick, holder, ago, lives, capsys):
     report = {"run_id": "r", "pipeline": "p", "started": 1.0, "seconds": 2.0, "nodes": []}
     whole = json.dumps({**report, "balance": {"read": 3}})
     RunReport.objects.create(
@@ -161,6 +162,8 @@ def test_a_run_that_died_is_cut_off(db, quick, holder, ago, lives):
     assert [run["run_id"] for run in shown(client)] == (["r"] if lives else [])
     page = client.get("/admin/penstock_django/runreport/").content.decode()
     assert ("cut off" in page) is not lives
+    Command().run(["runs"])
+    assert capsys.readouterr().out == f"r  p  {'running' if lives else 'cut off'}  0.00 s\n"
     assert (
         'id="penstock-live"'
         in client.get("/admin/penstock_django/runreport/r/change/").content.decode()

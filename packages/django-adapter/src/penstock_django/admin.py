@@ -22,7 +22,7 @@ from django.utils.html import format_html, format_html_join
 
 from penstock import DeadLetter, PenstockError
 
-from .live import is_alive, under_way
+from .live import status_of, under_way
 from .models import Letter, PipelineError, PipelineTrack, RunReport
 from .store import letter_of
 from .story import Story, of_item, of_record
@@ -116,9 +116,7 @@ class RunReportAdmin(_Shown):
 
     @admin.display(description="status", ordering="status")
     def state(self, run: RunReport) -> str:
-        """The status; a run that died could not say so itself."""
-        dead = run.status == "running" and not is_alive(run.holder, run.told)
-        return "cut off" if dead else run.status
+        return status_of(run)
 
     @admin.display(description="seconds", ordering="seconds")
     def took(self, run: RunReport) -> str:

@@ -26,7 +26,7 @@ from penstock.journal import Report, balance_of
 if TYPE_CHECKING:
     from penstock.runs import Run
 
-__all__ = ["LIVES", "is_alive", "shown_live", "state_folder", "under_way"]
+__all__ = ["LIVES", "is_alive", "shown_live", "state_folder", "status_of", "under_way"]
 
 EVERY = 1.0
 """Seconds between two times that a run says how far it is."""
@@ -62,17 +62,19 @@ def shown_live(run: Run, using: str = "default", items: Items = dict) -> Iterato
 
 def _tell(run: Run, using: str, items: Items, over: Event) -> None:
     """On a thread of its own, and so on a connection of its own."""
+    begun = monotonic()
+    if over.wait(EVERY):
+        return
     file = _file_of(run.run_id) if connections[using].vendor == "sqlite" else None
-    begun, said = monotonic(), False
     try:
         # Showing is a courtesy: where it fails, the run goes on without.
-        while not over.wait(EVERY):
-            said = True
+        while True:
             with suppress(DatabaseError, OSError):
                 _say({**_report_of(run, monotonic() - begun), **items()}, using, file)
-        if said:
-            with suppress(DatabaseError, OSError):
-                _leave(run.run_id, using, file)
+            if over.wait(EVERY):
+                break
+        with suppress(DatabaseError, OSError):
+            _leave(run.run_id, using, file)
     finally:
         connections[using].close()
 
@@ -151,6 +153,12 @@ def under_way() -> list[dict[str, Any]]:
             if is_alive(said["holder"], said["told"]) and not ended:
                 found[run_id] = said["report"]
     return sorted(found.values(), key=lambda one: float(one["started"]), reverse=True)
+
+
+def status_of(run: Any) -> str:
+    """The status in a row of a run; one that died could not say so itself."""
+    dead = run.status == "running" and not is_alive(run.holder, run.told)
+    return "cut off" if dead else str(run.status)
 
 
 def is_alive(holder: str, told: float) -> bool:

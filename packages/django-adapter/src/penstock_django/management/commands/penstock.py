@@ -58,12 +58,14 @@ class Command(BaseCommand):
         return report.exit_code
 
     def _runs(self, parser: argparse.ArgumentParser, words: list[str]) -> int:
+        from ...live import status_of
         from ...models import RunReport
 
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="show so many")
         options = parser.parse_args(words)
         for run in RunReport.objects.all()[: options.limit]:
-            self.stdout.write(f"{run.run_id}  {run.pipeline}  {run.status}  {run.seconds:.2f} s")
+            status = status_of(run)
+            self.stdout.write(f"{run.run_id}  {run.pipeline}  {status}  {run.seconds:.2f} s")
         return 0
 
     def _errors(self, parser: argparse.ArgumentParser, words: list[str]) -> int:
