@@ -146,7 +146,8 @@ def load_pipeline(
     """Read and build a pipeline from a file.
 
     `settings` are texts "component.option=value" that replace what the file says; `engine` the name
-    of the engine to use instead of the file's. A `plugins.py` beside the file is registered first.
+    of the engine to use instead of the file's, whose options are `settings` of "engine". A
+    `plugins.py` beside the file is registered first.
     """
     plugins = plugins or Plugins()
     path = Path(str(source))
@@ -155,11 +156,12 @@ def load_pipeline(
     if beside.is_file():
         plugins.register_file(beside)
     spec = read_spec(document, plugins)
-    for text in settings:
-        _override(spec, text)
     if engine is not None:
         _must_mean_an_engine(engine, plugins)
-        spec.engine = _engine(engine)
+        if spec.engine is None or spec.engine.use != engine:
+            spec.engine = _engine(engine)
+    for text in settings:
+        _override(spec, text)
     return build(spec, plugins)
 
 

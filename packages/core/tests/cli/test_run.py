@@ -108,6 +108,22 @@ def test_another_engine(cli, numbers):
     assert "no engine named 'thread'; did you mean 'threads'?" in done.err
 
 
+def test_options_are_those_of_the_engine_that_is_named(cli, numbers):
+    named = ("run", "numbers.yaml", "-q", "--engine", "threads", "--set")
+    assert cli(*named, "engine.queue_batches=3").code == 6
+    refused = cli(*named, "engine.queue_batches=none")
+    assert refused.code == 3
+    assert "engine.queue_batches: must be a whole number, got 'none'" in refused.err
+
+
+def test_an_engine_that_the_file_names_as_well_keeps_its_options(cli, numbers):
+    text = (numbers / "numbers.yaml").read_text()
+    numbers.write("numbers.yaml", "engine: {use: threads, queue_batches: -1}\n" + text)
+    refused = cli("run", "numbers.yaml", "--engine", "threads")
+    assert "engine.queue_batches: must be at least 1, got -1" in refused.err
+    assert cli("run", "numbers.yaml", "-q", "--engine", "inline").code == 6
+
+
 def test_state_is_kept_where_it_is_told(cli, numbers):
     done = cli("run", "numbers.yaml", "--state", "elsewhere")
     assert done.err.endswith("see it with: penstock errors numbers.yaml --state elsewhere\n")
