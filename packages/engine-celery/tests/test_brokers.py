@@ -65,6 +65,22 @@ def test_the_command_ends_as_with_any_engine(shop, broker, worker):
     assert {one for one in shop.ids if paid[one] != 1} == {7}
 
 
+def test_a_file_without_an_engine_is_run_by_naming_it_on_both_sides(shop, redis, worker):
+    shop.make(40)
+    text = shop.file.read_text()
+    shop.file.write_text(text[: text.index("engine:")] + text[text.index("epoch:") :])
+    url, queue = redis
+    options = {"broker_url": url, "queue": queue, "ledger": "sqlite:///ledger.db", "chunks": "4"}
+    named = ["--engine", "celery"]
+    for option, value in options.items():
+        named += ["--set", f"engine.{option}={value}"]
+    worker("-m", "penstock", "celery", "shop.yaml", "--concurrency", "2", *named)
+    with shop.start_run(*named) as run:
+        said, _ = run.communicate(timeout=90)
+    assert run.returncode == 0, said
+    assert shop.lost_and_repeated() == (0, 0)
+
+
 def test_what_is_no_bell_is_refused_and_the_worker_lives(shop, broker, worker):
     made(shop, broker)
     one = worker()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 VERSION = getattr(find_spec("django") and __import__("django"), "VERSION", (0, 0))
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
@@ -68,6 +70,14 @@ class Double(Pipe):
             raise LookupError("nobody likes thirteen")
         self.add_to_save(Result(number=item.number))
         return item
+
+@pipeline("counts")
+class Counts(Pipe):
+    def process(self):
+        self.context["count"] = self.context.get("count", 0) + 1
+        assert "not" not in self.context
+        self.add_to_save(Result(number=self.context["count"]))
+        return super().process()
 
 @pipeline("stops")
 class Stops(Pipe):
@@ -355,6 +365,85 @@ def test_who_was_overtaken_saves_nothing(press):
     ]
     assert press.python(*RUN, *lines).split() == ["lost"]
     assert press.results() == []
+
+
+def test_D09_every_chunk_is_a_session_of_its_own(press):
+    lines = [
+        "import penstock_celery.django.running as running",
+        "bells = []",
+        "running._ring = bells.extend",
+        "items = list(Item.objects.order_by('number')[:7])",
+        "get_session(debug=False, context={'not': 'sent'}).run_in_celery('counts', items, 3, 'q')",
+        "print(*[queue for _, _, queue in bells])",
+        "print(*[running.do_items(batch, chunk) for batch, chunk, _ in bells])",
+    ]
+    assert press.python(*RUN, *lines).split() == ["q", "q", "q", "done", "done", "done"]
+    assert press.results() == [1, 1, 1, 2, 2, 3, 3]
+
+
+def test_a_chunk_whose_workers_always_die_is_given_up(press):
+    lines = [
+        "import penstock_celery.django.running as running",
+        "from penstock_celery.django import table",
+        "from django.db import connection",
+        "running._ring = lambda bells: None",
+        "batch = get_session(debug=False).run_in_celery(list(Item.objects.all()[:3]), 'double')",
+        "for _ in range(table.STARTS): assert table.take(connection, batch, 1, -1.0) is not None",
+        "print(running.do_items(batch, 1), running.ring_again(after=0))",
+    ]
+    assert press.python(*RUN, *lines).split() == ["idle", "0"]
+    assert press.states() == {"failed"}
+    (said,) = press._asked("SELECT error FROM penstock_celery_items")
+    assert said == "it was begun 12 times and never came to an end"
+
+
+def test_what_is_no_bell_is_refused_and_the_worker_lives(press, start, shop):
+    one = start()
+    name, queue = "penstock.items", press.environ["PRESS_QUEUE"]
+    app = Celery("stranger", broker=press.environ["PRESS_BROKER"], set_as_current=False)
+    body = json.dumps([[], {"batch": "a" * 32, "chunk": 1}, {}])
+    with app.connection_for_write() as connection, connection.SimpleQueue(queue) as there:
+        for text, kind, encoding in (
+            (b"cos\nsystem\n(S'touch owned'\ntR.", "application/x-python-serialize", "binary"),
+            ("!!python/object/apply:os.system ['touch owned']", "application/x-yaml", "utf-8"),
+            (body + " " * 5000, "application/json", "utf-8"),
+            ("{", "application/json", "utf-8"),
+            (body.replace("chunk", "file"), "application/json", "utf-8"),
+        ):
+            there.producer.publish(
+                text,
+                routing_key=queue,
+                content_type=kind,
+                content_encoding=encoding,
+                headers={"task": name, "id": "1", "lang": "py", "argsrepr": "", "kwargsrepr": ""},
+                correlation_id="1",
+            )
+    press.python(*RUN, ALL)
+    shop.until(lambda: press.states() == {"done"})
+    log = shop.until(lambda: one.log().count("is refused") >= 4 and one.log())
+    assert "bytes of application/x-python-serialize is refused" in log
+    assert "bytes of application/x-yaml is refused" in log
+    assert "bytes of application/json is refused" in log
+    assert "it must say batch and chunk, and says ['batch', 'file']" in log
+    assert one.starts == 1
+    assert not (press.folder / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("accept_content=['json', 'pickle']", "app: accepts 'pickle', not only JSON"),
+        (
+            "broker_url='redis://h/0', task_time_limit=7200",
+            "time_limit: 7200 s is not below the broker's visibility_timeout of 3600 s",
+        ),
+    ],
+)
+def test_an_application_whose_settings_would_break_the_promise_is_refused(press, settings, message):
+    lines = ["from celery import Celery", "from penstock_celery.django import serve_items"]
+    lines += ["app = Celery('own', set_as_current=False)", f"app.conf.update({settings})"]
+    lines += ["try: serve_items(app)", "except Exception as error: print(error)"]
+    assert message in press.python(*lines)
 
 
 @pytest.mark.parametrize(

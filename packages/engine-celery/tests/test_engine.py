@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock import ConfigError, RunError, UsageError
+from penstock import ConfigError, RunError, UsageError, load_pipeline
 
 
 def test_every_record_goes_through_once_and_the_report_adds_up(shop):
@@ -75,6 +75,26 @@ def test_an_empty_table_is_a_run_without_records(shop):
         run, report = shop.run()
     assert run.error is None
     assert report.balance.read == 0
+
+
+def test_any_pipeline_whose_input_can_be_split_is_run_by_naming_the_engine(shop):
+    """Whoever wrote the input: a source of chunks is an input with `split`."""
+    shop.make(40)
+    (shop.folder / "counting.py").write_text(COUNTING)
+    shop.file.write_text(
+        "inputs:\n  numbers: {use: 'counting:Numbers', most: 40}\n"
+        "outputs:\n  paid: {use: sql, url: 'sqlite:///shop.db', table: paid}\n"
+        "pipes:\n  shop: [numbers, paid]\n"
+    )
+    named = ["engine.broker_url=memory://", "engine.ledger=sqlite:///ledger.db", "engine.chunks=4"]
+    pipeline = load_pipeline(shop.file, engine="celery", settings=named)
+    shop.pipeline = lambda *settings: pipeline
+    with shop.hands():
+        run, report = shop.run()
+    assert run.error is None
+    assert (report.engine, report.balance.read) == ("celery", 40)
+    assert len(shop.ledger().summaries(shop.ledger().run("shop@1"))) == 4
+    assert shop.lost_and_repeated() == (0, 0)
 
 
 # ---- cut off ------------------------------------------------------------------------------------
@@ -332,6 +352,30 @@ def test_a_broker_that_is_not_there_is_said_before_anything_is_done(shop):
     assert "is the broker up, and is the url right?" in str(run.error)
     assert not shop.paid()
 
+
+COUNTING = """
+import copy
+from penstock import Batch, Input, component, option
+
+@component
+class Numbers(Input):
+    most: int = option(help="The last one.")
+    first: int = option(help="The first one.", default=1)
+
+    def read(self, positions):
+        done = positions.get(self.context.name, self.first - 1)
+        while done < self.most:
+            done += 1
+            yield Batch([{"id": done}], "", range(done, done + 1), done)
+
+    def split(self, n):
+        parts = []
+        for number in range(n):
+            part = copy.copy(self)
+            part.first, part.most = self.most * number // n + 1, self.most * (number + 1) // n
+            parts.append(part)
+        return parts
+"""
 
 KEEPS = """
 from penstock import Transformer, component

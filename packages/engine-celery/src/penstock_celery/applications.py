@@ -13,7 +13,7 @@ from penstock.plugins import load
 if TYPE_CHECKING:
     from .engine import CeleryEngine
 
-__all__ = ["application", "broker_of", "task_name"]
+__all__ = ["application", "broker_of", "refuse_unsafe", "task_name"]
 
 _VISIBILITY = 3600.0  # seconds; what kombu takes for Redis where nobody says
 
@@ -27,10 +27,16 @@ def application(engine: CeleryEngine) -> Celery:
     """The application that an engine's options mean. ConfigError when its settings would break
     what the engine promises."""
     app = _somebodys(engine.app) if engine.app else _ours(engine)
-    problems = [Problem(what, f"engine.{path}", hint=hint) for path, what, hint in _wrong(app)]
+    refuse_unsafe(app, "engine.")
+    return app
+
+
+def refuse_unsafe(app: Celery, prefix: str = "") -> None:
+    """ConfigError with all that is wrong in the settings of an application; the paths of its
+    problems begin so."""
+    problems = [Problem(what, f"{prefix}{path}", hint=hint) for path, what, hint in _wrong(app)]
     if problems:
         raise ConfigError(problems)
-    return app
 
 
 def broker_of(engine: CeleryEngine, app: Celery) -> str:

@@ -23,6 +23,7 @@ class _Command(NamedTuple):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     common_arguments(parser)
+    parser.add_argument("--engine", help="use this engine instead of the file's, as for run")
     parser.add_argument(
         "--concurrency",
         type=at_least_one("--concurrency"),

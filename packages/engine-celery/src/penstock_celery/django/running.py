@@ -75,7 +75,11 @@ def ring_again(after: float = 60.0) -> int:
 
 
 def serve_items(app: Celery) -> None:
-    """Let the workers of a project's application do what `run_in_celery` asks for."""
+    """Let the workers of a project's application do what `run_in_celery` asks for. ConfigError when
+    its settings would break what that promises."""
+    from ..applications import refuse_unsafe
+
+    refuse_unsafe(app)
 
     def items(*args: Any, **said: Any) -> str:
         return answer(args, said)

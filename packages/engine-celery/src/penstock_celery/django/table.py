@@ -16,6 +16,9 @@ from penstock.holder import alive, this_process
 __all__ = ["ItemChunk", "add", "fail", "finish", "make", "overdue", "rung", "take"]
 
 TABLE = "penstock_celery_items"
+STARTS = 12
+"""So often a chunk is begun before it is given up: its workers die of it. What stops them otherwise
+is noted as its error the first time."""
 
 _MAKE = """
 CREATE TABLE penstock_celery_items (
@@ -43,6 +46,10 @@ VALUES (%s, %s, %s, %s, %s, %s, 'waiting', 0, '', 0, %s)
 _LOOK = """
 SELECT pipeline, items, options, state, generation, holder, lease_until
 FROM penstock_celery_items WHERE batch = %s AND chunk = %s
+"""
+_GIVE_UP = """
+UPDATE penstock_celery_items SET state = 'failed', error = %s
+WHERE batch = %s AND chunk = %s AND generation = %s AND state = %s
 """
 _TAKE = """
 UPDATE penstock_celery_items
@@ -94,7 +101,7 @@ def add(
 
 
 def take(connection: Any, batch: str, chunk: int, lease: float) -> ItemChunk | None:
-    """Take a chunk; None when it is done, or somebody else has it."""
+    """Take a chunk; None when it is done, somebody else has it, or whoever takes it dies."""
     now = time.time()
     with connection.cursor() as cursor:
         cursor.execute(_LOOK, (batch, chunk))
@@ -103,6 +110,10 @@ def take(connection: Any, batch: str, chunk: int, lease: float) -> ItemChunk | N
             return None
         pipeline, items, options, state, generation, holder, until = row
         if state not in ("waiting", "running") or _held(state, holder, until, now):
+            return None
+        if generation >= STARTS:
+            what = f"it was begun {STARTS} times and never came to an end"
+            cursor.execute(_GIVE_UP, (what, batch, chunk, generation, state))
             return None
         values = (this_process(), now + lease, batch, chunk, generation, state)
         cursor.execute(_TAKE, values)
