@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
-import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +22,6 @@ from penstock import (
     TransientError,
 )
 from penstock_broker_kafka import KafkaBroker
-from penstock_broker_kafka.clients import connected
 from penstock_broker_kafka.library import load
 from penstock_broker_kafka.sockets import direct
 from penstock_testkit.servers import Kafka, free_port
@@ -637,17 +633,3 @@ def test_a_server_that_is_not_there_is_named_soon(make):
     broker.bootstrap, broker.connect_timeout = f"127.0.0.1:{free_port()}", 0.5
     with pytest.raises(ConnectError, match="is the server there, and its address right"):
         opened(broker.input("clicks"))
-
-
-@pytest.mark.parametrize("kind", ["KafkaAdminClient", "KafkaConsumer", "KafkaProducer"])
-def test_of_a_client_that_could_not_be_made_nothing_is_left(kind):
-    """The client library alone leaves its sockets to the garbage collector, and a thread."""
-    nowhere = KafkaBroker(bootstrap=f"127.0.0.1:{free_port()}", connect_timeout=0.3)
-    threads = set(threading.enumerate())
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        with pytest.raises(ConnectError):
-            connected(nowhere, kind)
-        gc.collect()
-    assert [str(one.message) for one in found if one.category is ResourceWarning] == []
-    assert set(threading.enumerate()) <= threads
