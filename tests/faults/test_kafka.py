@@ -136,7 +136,7 @@ def under_kills(
         3, enough, pause=(0.1, 0.6), how=(KILL,), count=lambda: count(documents), **how
     )
     feeding.join()
-    one.settle(lambda: len({found["n"] for found in records(documents)}), 90)
+    one.settle(lambda: count(documents), 300)
     time.sleep(2.0)  # whatever else may come
     one.stop()
     return done, judged(one, documents)
