@@ -56,7 +56,7 @@ TESTS = {
     "delivery": "commit_order leases delivery recovery reparse poison runs retries",
     "store": "store conformance recovery retries poison commit_order",
     "stores.sqlite": "store conformance recovery",
-    "retries": "retries commit_order",
+    "retries": "retries retry_reports commit_order",
     "failures": "failures retries",
     "runs": "run_protocol runs commit_order delivery poison recovery watching jetstream engines/threads",
 }

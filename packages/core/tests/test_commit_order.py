@@ -931,3 +931,12 @@ def test_several_tables_agree_only_with_a_folder_to_agree_in(world: World) -> No
         "give the run a store with a folder"
     )
     assert world.rows == {}
+
+
+def test_a_retry_says_when_its_table_knows_nothing_of_the_run_before(world: World) -> None:
+    """It was dropped while the run that the retry goes on from was dead."""
+    live(world, Table(world, "one"), dies="save 2 ended", refused=[2])
+    world.checkpoints.clear()
+    run = retry(pipeline(world, Table(world, "one")), world.store.letters(), world.store)
+    run.execute()
+    assert "table knows nothing of the run before; starting over" in run.warnings

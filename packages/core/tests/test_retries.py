@@ -11,11 +11,10 @@ import pytest
 from penstock import Batch, Checkpoint, Failure, MemoryStore, Output, RunError, Stage, Transformer
 from penstock.build import Pipeline, pipeline_of
 from penstock.components import TransactionalOutput
-from penstock.hookspecs import hookimpl
 from penstock.plugins import Plugins
 from penstock.retries import RetryRun, choose, complete, retry
 from penstock.store import FencedError, encode_record
-from penstock.testing import FakeClock, ListInput, ListOutput
+from penstock.testing import ListInput, ListOutput
 
 
 class Killed(BaseException):
@@ -597,90 +596,3 @@ def test_a_record_that_its_input_could_not_read_is_counted_as_passed_on() -> Non
     store.release("pipeline", generation)
     retry(made([TableOutput(World(), "out")]), [letter], store).execute()
     assert counted(store)["list"] == {"sent": 31}
-
-
-# ---- what a retry tells -------------------------------------------------------------------------
-
-
-def retried(store: MemoryStore, *refused: int, clock: Any = None, **plugins: Any) -> RetryRun:
-    """A run in which 3, 13 and 23 fail, and a retry of them, ready to execute."""
-    pipeline = pipeline_of(
-        [[ListInput(values=RECORDS), Picky(3), ListOutput()]], Plugins(discover=False)
-    )
-    run = pipeline.start(store=store, clock=clock)
-    run.failures.breaker = False
-    run.execute()
-    mended = pipeline_of(
-        [[ListInput(values=RECORDS), Picky(*refused), ListOutput()]], Plugins(discover=False)
-    )
-    for name, plugin in plugins.items():
-        mended.plugins.register(plugin, name)
-    graph = mended.graph()
-    chosen = choose(store.letters(), graph, store.checkpoint("pipeline"))
-    found = retry(mended, chosen.letters, store, graph=graph)
-    found.clock = clock or found.clock
-    return found
-
-
-def test_plugins_are_told_of_the_checkpoint_of_a_retry() -> None:
-    told = []
-
-    class Hears:
-        @hookimpl
-        def penstock_checkpoint_saved(self, run: Any, checkpoint: Checkpoint) -> None:
-            told.append((checkpoint.run_id == run.run_id, checkpoint.epoch))
-
-    store = MemoryStore()
-    run = retried(store, hears=Hears())
-    report = run.execute()
-    assert told[-1] == (True, report.epochs)
-
-
-def test_the_report_of_a_retry_has_the_positions_of_the_run_before() -> None:
-    store = MemoryStore()
-    report = retried(store).execute()
-    assert report.positions == {"list": 30}
-    assert store.checkpoint("pipeline").positions == {"list": 30}  # type: ignore[union-attr]
-
-
-def test_a_retry_can_be_limited_as_any_run() -> None:
-    run = retried(MemoryStore())
-    run.max_seconds = 3600
-    assert run.execute().error is None
-    assert run.mended == 3
-
-
-def test_letters_of_the_very_moment_in_which_a_run_began_are_those_of_that_run() -> None:
-    """A clock may stand still for as long: what the run has counted is taken back all the same."""
-    store = MemoryStore()
-    run = retried(store, clock=FakeClock())
-    assert run.execute().error is None
-    counts = store.checkpoint("pipeline").counts["picky"]  # type: ignore[union-attr]
-    assert (counts["received"], counts["failed"], counts["dead"]) == (30, 0, 0)
-    assert counts.get("added", 0) == 0
-
-
-def test_counts_of_a_node_that_had_none_begin_at_nothing() -> None:
-    """The stage may be new: the run before has counted nothing there."""
-    store = MemoryStore()
-    run = retried(store)
-    counts = store._checkpoints["pipeline"].counts  # type: ignore[attr-defined]
-    counts["picky"].clear()
-    assert run.execute().error is None
-    kept = store.checkpoint("pipeline").counts["picky"]  # type: ignore[union-attr]
-    assert (kept["failed"], kept["dead"]) == (-3, -3)
-
-
-def test_a_retry_says_when_its_output_knows_nothing_of_the_run_before(tmp_path: Any) -> None:
-    """Its table was dropped while the run that it goes on from was dead."""
-    world = World()
-    store = MortalStore(world, tmp_path)
-    world.last = 12
-    with pytest.raises(Killed):
-        made(begun(world, [TableOutput]), 3, 7).start(store=store).execute()
-    store._leases = {name: ("", g, 0.0) for name, (_, g, _) in store._leases.items()}
-    assert store.letters()
-    world.last = 0
-    world.checkpoints.clear()
-    run = tried(made(begun(world, [TableOutput])), store)
-    assert "table knows nothing of the run before; starting over" in run.warnings
