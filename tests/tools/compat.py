@@ -103,10 +103,13 @@ def build(folder: Path) -> dict[str, Path]:
 
 
 def siblings(package: Package) -> list[Package]:
-    """A package, the core, those of this repository that it depends on or that its tests need."""
+    """A package, the core, those of this repository that it depends on, with its extras, or that
+    its tests need."""
     found = [CORE, *([package] if package != CORE else [])]
     for one in found:  # grows as the loop goes on
-        needs = [re.split(r"[^\w-]", need)[0] for need in one.project["dependencies"]]
+        extras = one.project.get("optional-dependencies", {}).values()
+        lines = [*one.project["dependencies"], *(need for extra in extras for need in extra)]
+        needs = [re.split(r"[^\w-]", need)[0] for need in lines]
         needs += [f"penstock-{folder}" for folder in editables(one)]
         found += [p for p in PACKAGES if p.distribution in needs and p not in found]
     return found

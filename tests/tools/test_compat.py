@@ -35,6 +35,8 @@ def test_what_a_package_needs_of_ours_comes_with_it():
     by_folder = {package.folder: package for package in compat.PACKAGES}
     needed = [one.folder for one in compat.siblings(by_folder["sink-sql"])]
     assert {"core", "sql", "sink-sql", "input-csv", "files"} <= set(needed)
+    needed = [one.folder for one in compat.siblings(by_folder["engine-celery"])]
+    assert "django-adapter" in needed, "an extra needs it"
     assert compat.siblings(CORE)[0] == CORE
 
 
