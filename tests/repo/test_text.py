@@ -18,7 +18,6 @@ LONG_MODULES: dict[str, str] = {
     "packages/files/tests/test_writing.py": "one promise after the other of one class",
     "packages/core/tests/test_runs.py": "one promise after the other of a run, on every engine",
     "packages/core/tests/test_run_protocol.py": "what a run does and in which order, step by step",
-    "packages/core/tests/test_retries.py": "one promise after the other of a retry",
 }
 MOST_LINES = 600
 
