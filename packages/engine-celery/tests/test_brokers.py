@@ -202,7 +202,8 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, ta
         time.sleep(130)  # what Redis gives again it gives late
         lost = plain.lost_and_repeated()[0]
     assert shop.lost_and_repeated() == (0, 0), killed
-    assert f"read {chunks * 10} = written {chunks * 10} + filtered 0 + dead 0" in said
+    count = f"{chunks * 10:,}".replace(",", " ")
+    assert f"read {count} = written {count} + filtered 0 + dead 0" in said
     assert lost > 0
     print(f"\n{broker[0].partition(':')[0]}: {chunks} chunks, killed {killed}, lost 0, repeated 0")
     print(f"Celery as it comes: {len(plain.ids)} tasks, killed {killed_there}, lost {lost}")
@@ -234,7 +235,8 @@ class Tasks:
         for number in self.shop.ids:
             app.send_task("plain_tasks.pay", args=[number], queue=queue, ignore_result=True)
         command = ["-m", "celery", "-A", "plain_tasks", "worker", "-c", "2", "-Q", queue]
-        workers = [self.worker(*command, folder=self.shop.folder) for _ in range(2)]
+        names = ["one@%h", "two@%h"]  # what two workers of a machine need
+        workers = [self.worker(*command, "-n", name, folder=self.shop.folder) for name in names]
         killed = kill_at_random(
             self.shop,
             workers,
