@@ -12,12 +12,14 @@ import pytest
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
-os.environ["DJANGO_SETTINGS_MODULE"] = "newsroom_settings"
-os.environ["NEWSROOM_MORE"] = tempfile.mkdtemp()  # before other processes are started from here
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "newsroom_settings", "NEWSROOM_MORE": tempfile.mkdtemp()}
 
 import django  # noqa: E402
 
-django.setup()
+with pytest.MonkeyPatch.context() as patch:  # tests of other packages start processes, too
+    for name, value in SETTINGS.items():
+        patch.setenv(name, value)
+    django.setup()
 
 from django.contrib.contenttypes.models import ContentType  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -49,6 +51,15 @@ class Place:
         self.use()
         call_command("flush", verbosity=0, interactive=False)
         ContentType.objects.clear_cache()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settings_for_processes():
+    """Processes that these tests start find the project."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

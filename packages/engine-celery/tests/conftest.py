@@ -277,6 +277,12 @@ class Worker:
         return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")
 
 
+@pytest.fixture(autouse=True)
+def _no_project_of_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery would look for the project of whoever has named one before."""
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
