@@ -1,4 +1,8 @@
-"""A bell in the task framework of Django 6.0 and later, for projects whose workers are of that."""
+"""A bell in the task framework of Django 6.0 and later, for projects whose workers are of that.
+
+Needs `penstock-engine-celery[django]`.
+Needs the module `django.tasks`.
+"""
 
 from __future__ import annotations
 
