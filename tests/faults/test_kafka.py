@@ -41,7 +41,7 @@ def fleet(kafka_server: Kafka, tmp_path: Path) -> Iterator[Callable[..., Fleet]]
 
 
 @pytest.mark.holds("replayable", "transactional")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 # The client library leaves a socket open each time it finds no broker.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_goes_in_comes_out_once_when_members_are_killed(
@@ -61,7 +61,7 @@ def test_what_goes_in_comes_out_once_when_members_are_killed(
         between=lambda n: restart(kafka_server, n) if long else None,
     )
     feeding.join()
-    came = one.settle(lambda: seen.count, 240 if long else 90)
+    came = one.settle(lambda: seen.count, 240 if long else 150)
     one.stop()
     watching.join()
     found = compared(one.sent, seen)
@@ -86,7 +86,7 @@ def without_transactions(one: Fleet) -> Wrong:
     seen, watching = one.watch()
     kills = one.harass(
         3,
-        lambda n: compared(one.sent, seen).repeated > 0 or n >= 40,
+        lambda n: compared(one.sent, seen).repeated > 0 or n >= 120,
         pause=(0.1, 0.4),
         how=(KILL,),
         count=lambda: seen.count,
