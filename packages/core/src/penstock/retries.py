@@ -96,8 +96,10 @@ def retry(
     display: Any = None,
     graph: Graph | None = None,
 ) -> RetryRun:
-    """A run that is ready to `execute` and tries these letters again."""
+    """A run that is ready to `execute` and tries these letters again, each once."""
     from .engines.inline import InlineEngine
+
+    letters = list({letter.identity: letter for letter in letters}.values())
 
     return RetryRun(
         _entering(graph or pipeline.graph(), letters),

@@ -108,7 +108,7 @@ def test_one_that_is_not_there(cli, letters):
     done = cli("errors", "a.yaml", "--show", "left:4")
     assert done.code == 2
     assert done.err == (
-        "penstock errors: no dead letter 'left:4'; --all lists those that there are\n"
+        "penstock errors: no dead letter 'left:4'; list them, and write one as it stands there\n"
     )
 
 
@@ -260,6 +260,16 @@ def test_retry_writes_what_is_mended_and_keeps_the_rest_open(mended):
     # Trying it twice writes it once.
     assert mended.penstock("errors", "a.yaml", "--retry").code == 6
     assert written(mended) == [n for n in EVERY if n != 17]
+
+
+def test_a_record_that_is_named_twice_is_tried_once(mended):
+    named = ("--record", "right:3", "--record", "right:3", "--record", "right:3@picky")
+    before = written(mended)
+    [one] = mended.penstock("errors", "a.yaml", *named, "--json").json
+    assert one["id"] == "right:3@picky"
+    done = mended.penstock("errors", "a.yaml", "--retry", *named)
+    assert done.err == "tried 1 dead letter again: 1 mended, 0 failed\n"
+    assert len(written(mended)) == len(before) + 1
 
 
 def test_retry_of_some_with_json(mended):

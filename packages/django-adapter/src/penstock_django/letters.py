@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from penstock import DeadLetter, UsageError
-from penstock.cli.mending import name_of
+from penstock.cli.mending import letters_named, name_of
 from penstock.cli.showing import fields_of, when
 from penstock.failures import shape_of
 from penstock.store import decode_record
@@ -41,17 +41,7 @@ def chosen(
     letters = list(map(letter_of, rows))
     if not names:
         return letters
-    found: list[DeadLetter] = []
-    for name in names:
-        these = [one for one in letters if name in (name_of(one), f"{one.source}:{one.ordinal}")]
-        if not these:
-            raise UsageError(
-                f"no dead letter {name!r}",
-                where="penstock errors",
-                hint="`manage.py penstock errors` lists those that there are",
-            )
-        found.extend(one for one in these if one not in found)
-    return found
+    return letters_named(letters, names)
 
 
 def groups(letters: Iterable[DeadLetter]) -> Iterator[str]:

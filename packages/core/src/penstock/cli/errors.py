@@ -14,7 +14,7 @@ from ..failures import shape_of
 from ..store import DeadLetter, decode_record
 from . import common_arguments
 from .loading import Past, past_arguments, past_of
-from .mending import name_of, retry_letters
+from .mending import letters_named, name_of, retry_letters
 from .showing import confirm, fields_of, fitting, plain, print_json, table, when
 
 HELP = "show records that were set aside"
@@ -37,7 +37,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECORD|FILE",
         help="the record to show, or the file to export to",
     )
-    which = parser.add_argument_group("which records")
+    _which(parser.add_argument_group("which records"))
+    _what(parser.add_argument_group("what to do with them").add_mutually_exclusive_group())
+    _again(parser.add_argument_group("with --retry"))
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    common_arguments(parser, pipeline=False)
+
+
+def _which(which: Any) -> None:
     which.add_argument("--node", metavar="NAME", help="only those that failed at this node")
     which.add_argument("--error", metavar="CLASS", help="only those with this error")
     which.add_argument("--source", metavar="NAME", help="only those read from this source")
@@ -48,7 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE:ORDINAL[@NODE]",
         help="only this one; may be repeated",
     )
-    what = parser.add_argument_group("what to do with them").add_mutually_exclusive_group()
+
+
+def _what(what: Any) -> None:
     what.add_argument(
         "--all", action="store_true", help="list each; without it, like ones in groups"
     )
@@ -62,7 +71,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--retry", action="store_true", help="try them again where they failed, after the fix"
     )
     what.add_argument("--drop", action="store_true", help="forget them, after asking")
-    again = parser.add_argument_group("with --retry")
+
+
+def _again(again: Any) -> None:
     edit = again.add_mutually_exclusive_group()
     edit.add_argument("--edit", action="store_true", help="mend them in $EDITOR before")
     edit.add_argument(
@@ -84,8 +95,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COMPONENT.OPTION=VALUE",
         help="replace an option of the file; may be repeated",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    common_arguments(parser, pipeline=False)
 
 
 def run(options: Any) -> int:
@@ -175,17 +184,7 @@ def _chosen(past: Past, options: Any) -> list[DeadLetter]:
     wanted = options.record or ([options.show] if options.show else None)
     if wanted is None:
         return letters
-    found = []
-    for name in wanted:
-        matching = [one for one in letters if name in (name_of(one), f"{one.source}:{one.ordinal}")]
-        if not matching:
-            raise UsageError(
-                f"no dead letter {name!r}",
-                where="penstock errors",
-                hint="--all lists those that there are",
-            )
-        found.extend(matching)
-    return found
+    return letters_named(letters, wanted)
 
 
 def _must_have_letters(past: Past, node: str) -> None:

@@ -19,7 +19,7 @@ from .loading import Past, load
 from .showing import plain, print_json
 from .signals import Draining
 
-__all__ = ["name_of", "retry_letters"]
+__all__ = ["letters_named", "name_of", "retry_letters"]
 
 Mended = Mapping[tuple[str, str, int, str, int], str]
 
@@ -28,6 +28,22 @@ def name_of(letter: DeadLetter) -> str:
     """What a person calls a letter: "orders:17@tidy"."""
     part = f"#{letter.part}" if letter.part else ""  # one of several results of one record
     return f"{letter.source}:{letter.ordinal}@{letter.node}{part}"
+
+
+def letters_named(letters: Sequence[DeadLetter], names: Sequence[str]) -> list[DeadLetter]:
+    """Those that are called so, as orders:17 or orders:17@tidy, each once. UsageError for a name
+    that there is none of."""
+    found: dict[tuple[str, str, int, str, int], DeadLetter] = {}
+    for name in names:
+        these = [one for one in letters if name in (name_of(one), f"{one.source}:{one.ordinal}")]
+        if not these:
+            raise UsageError(
+                f"no dead letter {name!r}",
+                where="penstock errors",
+                hint="list them, and write one as it stands there",
+            )
+        found.update((one.identity, one) for one in these)
+    return list(found.values())
 
 
 def retry_letters(past: Past, letters: Sequence[DeadLetter], options: Any) -> int:
