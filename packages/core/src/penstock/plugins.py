@@ -16,6 +16,7 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from threading import current_thread, main_thread
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from .errors import PluginError, nearest
@@ -74,10 +75,8 @@ class Plugins:
     """What is installed, and what it provides."""
 
     def __init__(self, *, discover: bool = True, environ: Mapping[str, str] | None = None) -> None:
-        import pluggy
-
         environ = os.environ if environ is None else environ
-        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager = _manager()
         self._manager.add_hookspecs(Hooks)
         self._disabled = {one.strip() for one in environ.get("PENSTOCK_DISABLE", "").split(",")} - {
             ""
@@ -228,14 +227,14 @@ class Plugins:
     def _add(self, one: Distribution, plugin: Any) -> None:
         assert self._known is not None
         self._known[f"{one.name}/{one.entry}"] = one
-        self._check_hooks(one, plugin)
+        one.hooks = list(self._hooks_of(one, plugin))
         self._manager.register(plugin, name=f"{one.name}/{one.entry}")
-        one.hooks = [hook.name for hook in self._manager.get_hookcallers(plugin) or ()]
         one.state = "loaded"
         self._sources[id(plugin)] = one
 
-    def _check_hooks(self, one: Distribution, plugin: Any) -> None:
-        """Refuse hooks that do not exist: pluggy would accept their names and never call them."""
+    def _hooks_of(self, one: Distribution, plugin: Any) -> Iterator[str]:
+        """The names of its hooks; PluginError for one that does not exist: pluggy would accept it
+        and never call it."""
         for attribute in dir(plugin):
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is None:
@@ -249,6 +248,7 @@ class Plugins:
             taken = _arguments(getattr(plugin, attribute))
             for argument in taken - _arguments(spec) - {"self"}:
                 raise PluginError(f"hook {name!r} has no argument {argument!r}", where=one.name)
+            yield name
 
     def _collect(self, kind: str) -> dict[str, list[Provided]]:
         found: dict[str, list[Provided]] = {}
@@ -377,6 +377,25 @@ def refuse_if_shared(path: Path) -> None:
         raise PluginError("others may write to it", where=str(path), hint=f"chmod go-w {path}")
     if about.st_uid not in (0, os.getuid()):
         raise PluginError("it belongs to somebody else", where=str(path), hint="make it your own")
+
+
+_CALLED = (FunctionType, MethodType, staticmethod, classmethod)
+
+
+def _manager() -> Any:
+    """A manager that passes over what is surely no hook of a module. pluggy looks at each attribute
+    in a way that runs no code of theirs, which took most of the time of a start."""
+    import pluggy
+
+    class Manager(pluggy.PluginManager):
+        def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+            if type(plugin) is ModuleType:
+                value = vars(plugin).get(name)
+                if not isinstance(value, _CALLED) or not hasattr(value, f"{PROJECT}_impl"):
+                    return None
+            return super().parse_hookimpl_opts(plugin, name)
+
+    return Manager(PROJECT)
 
 
 def entry_points() -> Iterator[Distribution]:
