@@ -54,6 +54,17 @@ def test_a_field_of_the_right_side_whose_name_is_taken_gets_the_name_of_its_inpu
     assert made == [{"id": 1, "n": 1, "b_n": 0, "b_b_n": 2}]
 
 
+@pytest.mark.parametrize("size", [1, 3, 512])
+@pytest.mark.parametrize("match", ["equal", "asof"])
+def test_what_is_joined_may_be_anything_even_what_counts_as_false(match, size):
+    """Lists, zeros and None are elements like others, where a function finds their keys."""
+    given = [[0], 0, None, [3, 4], "", {}, 6.0, [], *range(8, 20)]
+    ids = dict(zip(map(id, given), range(len(given))))
+    key = {"b": On(left="id", right=lambda one: ids[id(one)], match=match)}
+    made = joined(key, size=size, a=numbers(*range(20)), b=given)
+    assert [one["b"] for one in made] == [[one] for one in given]
+
+
 def test_duplicates_on_both_sides_give_every_combination():
     made = joined(SAME, "rows", a=numbers(1, 1, 2), b=numbers(1, 1, 1))
     assert [(one["n"], one["b_n"]) for one in made] == [

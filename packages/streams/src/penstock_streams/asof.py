@@ -8,7 +8,7 @@ from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 from .keys import TOP
-from .merging import Edge, Matches, Side
+from .merging import Edge, Matches, Several, Side
 from .parts import Mark, Stretch
 
 __all__ = ["AsOfEdge"]
@@ -76,7 +76,8 @@ class AsOfEdge(Edge):
                     return False
             latest = self._latest.get(by)
             near = latest is not None and self._near(key, latest.key)
-            found.append([latest.element] if near and latest is not None else None)
+            match = latest.element if near and latest is not None else None
+            found.append(Several([None]) if near and match is None else match)
         return True
 
     def _take_until(self, key: Any) -> None:

@@ -230,7 +230,9 @@ class JoinInput(Input):
                 yield None
                 continue
             after = self._root.mark()
-            yield from self._batches(Stretch(alone(elements), [], mark, 0, after), drained=True)
+            nothing, matches = alone(elements)
+            rest = Stretch(nothing, [], mark, 0, after, matches)
+            yield from self._batches(rest, drained=True)
             mark = after
 
     # ---- what comes out -------------------------------------------------------------------------
@@ -244,7 +246,7 @@ class JoinInput(Input):
         end = 0
         while end < len(elements):
             begin = end
-            rows, sizes, end = self._shape(elements, begin)
+            rows, sizes, end = self._shape(stretch, begin)
             ends = None if sizes is None else list(accumulate(sizes))
             done = min(self._skip, len(rows))  # given already, before the run was cut off
             self._skip -= done

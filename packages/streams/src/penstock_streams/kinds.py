@@ -84,7 +84,7 @@ class Timed(Kind):
             self._add_hopping(table, watermarks)
             return ()
         step, times = self.step, table.times
-        if not any(table.bys) and (table.in_order or times == sorted(times)):
+        if not table.bys[0] and (table.in_order or times == sorted(times)):
             first = 0
             while first < len(times):
                 start = times[first] - times[first] % step

@@ -17,16 +17,27 @@ from penstock import RunError
 from .keys import BOTTOM, TOP
 from .parts import Mark, Part, Stretch
 
-__all__ = ["Edge", "Matches", "Side", "Start", "alone"]
+__all__ = ["Edge", "Matches", "Several", "Side", "Start", "alone", "listed"]
 
 _FEW = 8  # so few keys are not worth a leap
 _BUSY = 64  # stretches without a match after which a join shows that it is alive
 
 Matches = list[Any]
-"""For each element of one side the list of its matches on another; None where there is none."""
+"""For each element of one side its match on another: the element, Several, or None."""
 
 Start = dict[str, Any] | None
 """From where a side is to be read: a `mark`, and how many elements to `skip`; None: all of it."""
+
+
+class Several(list[Any]):
+    """What an element is joined to where that is not just one that can stand for itself."""
+
+
+def listed(match: Any) -> Sequence[Any]:
+    """The elements that a match stands for."""
+    if match is None:
+        return ()
+    return match if type(match) is Several else (match,)
 
 
 class Edge:
@@ -60,7 +71,7 @@ class Edge:
         self._first = self._index = 0
         self._equal = 0  # so many from the index on are known to have the key that is wanted
         self._key: Any = BOTTOM
-        self._group: list[Any] | None = None
+        self._group: Any = None
         self._ended = False
 
     def state(self) -> Mark:
@@ -187,10 +198,12 @@ class Edge:
     def _make_lookup(self) -> dict[Any, Any]:
         """What is here by its key; empty where that cannot be."""
         try:
-            lookup = dict(zip(self._keys, zip(self._elements)))
+            lookup = dict(zip(self._keys, self._elements))
         except TypeError:  # keys that cannot be hashed
             return {}
-        return lookup if len(lookup) == len(self._elements) else {}
+        if len(lookup) < len(self._elements):
+            return {}
+        return lookup if self.side.true or None not in self._elements else {}
 
     def _merge(self, wanted: Sequence[Any], found: Matches) -> bool:
         """Answer one key after the other, until more had to be read; False when it must wait."""
@@ -228,7 +241,9 @@ class Edge:
                 self._key, self._group = BOTTOM, None
                 return self._refill(first)
             if index > first:
-                group = elements[first:index]
+                group = elements[first]
+                if index > first + 1 or group is None:
+                    group = Several(elements[first:index])
                 self._credit = 0
             else:
                 group = None
@@ -269,8 +284,9 @@ _END: Any = object()
 class Side:
     """A part of a join together with all that is joined to it.
 
-    Its elements are those of the part, or `(element, matches)` with the matches of each edge. Those
-    without a match for every inner edge are left out, and counted in `unmatched`.
+    Its elements are those of the part; where they are joined to something and to be joined
+    themselves, `(element, matches)` with the match of each edge. Those without a match for every
+    inner edge are left out, and counted in `unmatched`.
     """
 
     def __init__(self, part: Part) -> None:
@@ -278,6 +294,8 @@ class Side:
         self.edges: list[Edge] = []
         self.unmatched = 0
         self.joined = True  # to another side, which needs the keys
+        # What has a field, and every pair, is true, and so no None.
+        self.true = part.decode is None and bool(part.keys) and part.keys[0].is_field
         self._ended_at: tuple[Mark | None, Mark] = (None, {})
 
     def read(self, start: Start) -> Iterator[Stretch | None]:
@@ -346,40 +364,49 @@ class Side:
     def _piece(self, stretch: Stretch, found: list[Matches], done: int, ready: int) -> Stretch:
         """What becomes of the elements from `done` to `ready`."""
         part = slice(done, ready)
-        elements = stretch.elements[part]
-        keys = [column[part] for column in stretch.keys] if self.joined else []
-        matches = [got[part] for got in found]
-        for edge, got in zip(self.edges, list(matches)):
-            if edge.kind == "inner" and None in got:
-                flags = [group is not None for group in matches[self.edges.index(edge)]]
-                elements = list(compress(elements, flags))
-                keys = [list(compress(column, flags)) for column in keys]
-                matches = [list(compress(column, flags)) for column in matches]
-        self.unmatched += ready - done - len(elements)
-        joined: list[Any] = list(zip(elements, zip(*matches)))
+        columns = [stretch.elements, *found, *(stretch.keys if self.joined else ())]
+        columns = [column[part] for column in columns]
+        for index, edge in enumerate(self.edges, 1):
+            if edge.kind == "inner" and None in columns[index]:
+                found_one = columns[index]
+                if not (edge.side.true or edge.side.edges):
+                    found_one = [match is not None for match in found_one]
+                columns = [list(compress(column, found_one)) for column in columns]
+        self.unmatched += ready - done - len(columns[0])
+        elements, *columns = columns
+        matches, keys = columns[: len(found)], columns[len(found) :]
         for edge in self.edges:
             if edge.strays:
-                joined = _among(joined, edge.strays, done)
+                elements, matches = _among(elements, matches, edge.strays, done)
                 edge.strays = []
-        return Stretch(joined, keys, stretch.mark)
+        if self.joined:
+            elements, matches = list(zip(elements, zip(*matches))), []
+        return Stretch(elements, keys, stretch.mark, matches=matches)
 
 
-def alone(elements: Sequence[Any]) -> list[Any]:
-    """Elements of the other side of an outer join that are joined with nothing."""
-    return [(None, ([element],)) for element in elements]
+def alone(elements: Sequence[Any]) -> tuple[list[Any], list[Matches]]:
+    """Elements of the other side of an outer join that are joined with nothing: columns."""
+    return [None] * len(elements), [[Several([element]) for element in elements]]
 
 
-def _among(joined: list[Any], strays: list[tuple[int, list[Any]]], done: int) -> list[Any]:
-    """Both in the order of their keys."""
-    mixed: list[Any] = []
-    taken = 0
-    for answered, elements in strays:
-        mixed += joined[taken : answered - done]
+def _among(
+    elements: list[Any], matches: list[Matches], strays: list[tuple[int, list[Any]]], done: int
+) -> tuple[list[Any], list[Matches]]:
+    """Both in the order of their keys. An outer join is the only one of its side."""
+    mixed, (found,), taken = [], matches, 0
+    mixed_found: Matches = []
+    for answered, others in strays:
+        mixed += elements[taken : answered - done]
+        mixed_found += found[taken : answered - done]
         taken = answered - done
-        mixed += alone(elements)
-    return mixed + joined[taken:]
+        nothing, (left_over,) = alone(others)
+        mixed += nothing
+        mixed_found += left_over
+    return mixed + elements[taken:], [mixed_found + found[taken:]]
 
 
 def _later(piece: Stretch, skip: int) -> Stretch:
     keys = [column[skip:] for column in piece.keys]
-    return Stretch(piece.elements[skip:], keys, piece.mark, piece.first + skip, piece.after)
+    matches = [column[skip:] for column in piece.matches]
+    first = piece.first + skip
+    return Stretch(piece.elements[skip:], keys, piece.mark, first, piece.after, matches)

@@ -77,6 +77,7 @@ class Table(NamedTuple):
     times: list[Any]
     bys: list[Any]
     columns: list[list[Any]]  # one for each aggregate
+    holes: Sequence[bool]  # whether None is in the column
     in_order: bool = False  # the times are known not to fall, and none is late
 
 
@@ -126,9 +127,9 @@ class Pane:
             self.answers += len(rows)
         if keep:
             self.records.extend(_at(table.records, rows))
-        for aggregate, column in zip(self.aggregates, table.columns):
+        for aggregate, column, holes in zip(self.aggregates, table.columns, table.holes):
             values = _at(column, rows)
-            aggregate.add([one for one in values if one is not None] if None in values else values)
+            aggregate.add([one for one in values if one is not None] if holes else values)
 
     def state(self) -> list[Any]:
         return [

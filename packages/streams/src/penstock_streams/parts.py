@@ -24,9 +24,10 @@ class Stretch:
 
     `mark` is where the part stood before the first element that its input gave with them, and
     `first` how many elements were given since. `after` is where it stands after the last one.
+    `matches` is a list for each part that the elements are joined to.
     """
 
-    __slots__ = ("after", "elements", "first", "keys", "mark")
+    __slots__ = ("after", "elements", "first", "keys", "mark", "matches")
 
     def __init__(
         self,
@@ -35,12 +36,14 @@ class Stretch:
         mark: Mark,
         first: int = 0,
         after: Mark | None = None,
+        matches: Sequence[list[Any]] = (),
     ) -> None:
         self.elements = elements
         self.keys = keys
         self.mark = mark
         self.first = first
         self.after = after
+        self.matches = matches
 
 
 class Part:

@@ -1,16 +1,19 @@
 """What joined elements look like as records: rows with the fields of all, or nested.
 
-Joined elements come as `(element, matches)`, where `matches` holds a list or None for each part
-that is joined to it; with an element that nothing is joined to, as itself.
+Joined elements come in columns: theirs, and for each part that is joined to them the matches; those
+that are joined to other parts as well stand in these as `(element, matches)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from itertools import chain
+from itertools import islice
 from typing import Any, NamedTuple
 
 from penstock import RunError
+
+from .merging import Matches, listed
+from .parts import Stretch
 
 __all__ = ["Nested", "Rows", "Shaped", "Tree"]
 
@@ -34,7 +37,7 @@ class Shaped(NamedTuple):
     end: int
 
 
-Shape = Callable[[Sequence[Any], int], Shaped]
+Shape = Callable[[Stretch, int], Shaped]
 
 
 class Nested:
@@ -43,23 +46,25 @@ class Nested:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
-    def __call__(self, elements: Sequence[Any], start: int) -> Shaped:
+    def __call__(self, stretch: Stretch, start: int) -> Shaped:
         tree = self.tree
-        rows = [_nested(tree, element) for element in elements[start:]]
-        return Shaped(rows, None, len(elements))
+        rows = [_nested(tree, *one) for one in _joined(stretch, start)]
+        return Shaped(rows, None, len(stretch.elements))
 
 
-def _nested(tree: Tree, element: Any) -> Any:
-    first, matches = element
-    record = {tree.name: first}
-    for part, group in zip(tree.parts, matches):
-        if not group:
-            record[part.name] = []
-        elif part.parts:
-            record[part.name] = [_nested(part, one) for one in group]
+def _joined(stretch: Stretch, start: int) -> list[tuple[Any, Any]]:
+    """The elements from `start` on, each with its matches, one for every part."""
+    return list(islice(zip(stretch.elements, zip(*stretch.matches)), start, None))
+
+
+def _nested(tree: Tree, element: Any, matches: Matches) -> Any:
+    record = {tree.name: element}
+    for part, match in zip(tree.parts, matches):
+        if part.parts:
+            record[part.name] = [_nested(part, *one) for one in listed(match)]
         else:
             # Elements may stand in several records, of which a stage may change one.
-            record[part.name] = [one.copy() if type(one) is dict else one for one in group]
+            record[part.name] = [one.copy() if type(one) is dict else one for one in listed(match)]
     return record
 
 
@@ -70,50 +75,35 @@ class Rows:
         self.tree = tree
         self.simple = len(tree.parts) == 1 and not tree.parts[0].parts
 
-    def __call__(self, elements: Sequence[Any], start: int) -> Shaped:
+    def __call__(self, stretch: Stretch, start: int) -> Shaped:
+        if self.simple and not start:
+            rows = self._ones(stretch.elements, *stretch.matches)
+            if rows is not None:
+                return Shaped(rows, None, len(rows))
         try:
-            return self._pairs(elements, start) if self.simple else self._all(elements, start)
+            return self._all(_joined(stretch, start), start)
         except TypeError as error:
             raise RunError(
                 f"rows are made of mappings: {error}", hint="join them with shape: nested"
             ) from error
 
-    def _pairs(self, elements: Sequence[Any], start: int) -> Shaped:
-        """Two parts: nearly every join."""
-        if not start:
-            rows = self._ones(elements)
-            if rows is not None:
-                return Shaped(rows, None, len(elements))
-        (part,) = self.tree.parts
-        rows = []
-        end = start
-        for left, (group,) in elements[start:]:
-            if group is None:
-                rows.append(left)
-            else:
-                rows += [merged(left, right, part) for right in group]
-            end += 1
-            if len(rows) > _ENOUGH:
-                break
-        return Shaped(rows, [len(group or "1") for _, (group,) in elements[start:end]], end)
-
-    def _ones(self, elements: Sequence[Any]) -> list[Any] | None:
-        """The rows where each element has one match and no name is taken; else None."""
+    def _ones(self, elements: Sequence[Any], matches: Matches) -> list[Any] | None:
+        """Of two parts the rows where each element has one match and no name is taken: nearly
+        every join. Else None."""
         try:
-            pairs = [(left, right) for left, ((right,),) in elements]
-        except (TypeError, ValueError):  # one has no match, or several
+            rows = [{**left, **right} for left, right in zip(elements, matches)]
+        except TypeError:  # one has no match, or several; or it is no mapping
             return None
-        rows = [{**left, **right} for left, right in pairs]
         (part,) = self.tree.parts
         # Of every row can be missing only names that both sides have.
-        names = sum(map(len, chain.from_iterable(pairs)))
-        return rows if sum(map(len, rows)) + len(part.shared) * len(rows) == names else None
+        names = sum(map(len, elements)) + sum(map(len, matches)) - len(part.shared) * len(rows)
+        return rows if sum(map(len, rows)) == names else None
 
-    def _all(self, elements: Sequence[Any], start: int) -> Shaped:
+    def _all(self, joined: Sequence[tuple[Any, Any]], start: int) -> Shaped:
         rows: list[Any] = []
         sizes = []
-        for element in elements[start:]:
-            made = _combinations(self.tree, element)
+        for element, matches in joined:
+            made = _combinations(self.tree, element, matches)
             rows += made
             sizes.append(len(made))
             if len(rows) > _ENOUGH:
@@ -121,14 +111,13 @@ class Rows:
         return Shaped(rows, sizes, start + len(sizes))
 
 
-def _combinations(tree: Tree, element: Any) -> list[Any]:
-    if not tree.parts:
-        return [element]
-    first, matches = element
-    rows = [first]
-    for part, group in zip(tree.parts, matches):
-        if group:
-            right = [row for one in group for row in _combinations(part, one)]
+def _combinations(tree: Tree, element: Any, matches: Matches) -> list[Any]:
+    rows = [element]
+    for part, match in zip(tree.parts, matches):
+        right: Sequence[Any] = listed(match)
+        if part.parts:
+            right = [row for one in right for row in _combinations(part, *one)]
+        if right:
             rows = [merged(left, one, part) for left in rows for one in right]
     return rows
 

@@ -23,7 +23,7 @@ from penstock import (
 from penstock_shape.holding import freeze, thaw
 
 from .expressions import Expr
-from .keys import TOP, Key, check_key, in_order
+from .keys import TOP, Key, check_key, in_order, numbers
 from .kinds import KINDS, Change
 from .panes import Pane, Table, calls, check_calls
 
@@ -264,21 +264,21 @@ class Window(Transformer):
             times = self._as_numbers(times)
         bys = list(zip(*islice(columns, len(self._by)))) if self._by else [()] * len(records)
         values = [[()] * len(records) if key is None else next(columns) for key in keys]
-        return Table(batch.source, records, ordinals, times, bys, values), failures
+        holes = [key is not None and _holes(column) for key, column in zip(keys, values)]
+        return Table(batch.source, records, ordinals, times, bys, values, holes), failures
 
     def _usable(self, found: Sequence[list[Any]]) -> bool:
         """Whether every value is fit for what it is for, as far as can be told at a glance."""
         if self._by:
             list(map(hash, zip(*found[1 if self._point is not None else 0 :][: len(self._by)])))
         for call, column in zip([c for c in self._calls if c.key], self._argument_columns(found)):
-            if not set(map(type, column)) <= _plain_for(call.make):
-                return False
+            if _added(call.make) and not numbers(column):
+                if not set(map(type, column)) <= _NUMBERS:
+                    return False
         if not self._kind.timed:
             return True
-        kinds = set(map(type, found[0]))
-        if kinds <= {int}:
-            return True
-        return kinds <= {int, float} and all(map(le, found[0], found[0]))
+        kinds = set(map(type, found[0]))  # a bool is no time
+        return kinds <= {int} or (kinds <= {int, float} and all(map(le, found[0], found[0])))
 
     def _argument_columns(self, found: Sequence[list[Any]]) -> Sequence[list[Any]]:
         return found[(self._point is not None) + len(self._by) :]
@@ -327,7 +327,7 @@ class Window(Transformer):
             if value is not None:
                 try:
                     call.make().add([value])
-                    if _plain_for(call.make) is _NUMBERS and type(value) not in _NUMBERS:
+                    if _added(call.make) and type(value) not in _NUMBERS:
                         value + 0
                 except TypeError as error:
                     raise RecordError(f"{call.name}: cannot use {value!r}: {error}") from error
@@ -390,6 +390,7 @@ class Window(Transformer):
             [table.times[row] for row in stay],
             [table.bys[row] for row in stay],
             [[column[row] for row in stay] for column in table.columns],
+            table.holes,
         )
         return kept, [watermarks[row] for row in stay], late
 
@@ -471,20 +472,14 @@ class Window(Transformer):
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
-class _Anything:
-    """Every type is in it."""
-
-    def __ge__(self, other: Any) -> bool:
-        return True
+def _holes(column: list[Any]) -> bool:
+    """Whether None is in a column."""
+    return not numbers(column) and None in column
 
 
-_ANYTHING: Any = _Anything()
-
-
-def _plain_for(make: Any) -> Any:
-    """The types whose values an aggregate takes without a look at each."""
-    purpose = getattr(make, "purpose", "")
-    return _NUMBERS if purpose == "added" else _ANYTHING
+def _added(make: Any) -> bool:
+    """Whether an aggregate takes only what can be added: numbers, without a look at each."""
+    return getattr(make, "purpose", "") == "added"
 
 
 def _whole(number: float | None) -> Any:

@@ -73,12 +73,14 @@ class _Sum:
 
     def add(self, values: Sequence[Any]) -> int:
         self.count += len(values)
-        types = set(map(type, values))
-        if types == {int}:
-            self.whole += sum(values)
-        elif types == {float}:
+        if not values:
+            return 0
+        total = _whole_sum(values) if type(values[0]) is int else None
+        if total is not None:
+            self.whole += total
+        elif set(map(type, values)) == {float}:
             self.floats = _condensed([*(self.floats or ()), *values])
-        elif types:
+        else:
             self._add_mixed(values)
         return 0
 
@@ -107,6 +109,15 @@ class _Sum:
 
     def restore(self, state: Any) -> None:
         self.count, self.whole, self.decimal, self.floats = state
+
+
+def _whole_sum(values: Sequence[Any]) -> int | None:
+    """The sum where it is a whole number, as it is of whole numbers only; else None."""
+    try:
+        total = sum(values)
+    except (TypeError, ArithmeticError):  # a decimal and a float
+        return None
+    return total if type(total) is int else None
 
 
 def _condensed(values: list[float]) -> list[float]:
