@@ -1,16 +1,17 @@
 """The catalogue of messages: every sentence that the packages can say, found in their source.
 
 A message is what stands for `what` in a call of an error class, of `Problem`, or of a function that
-hands its own `what` on to one of these; `hint` is what to do. Where a call names a variable, the
-texts that are assigned to it in the same function, or in the module, are taken. What is put into a
-text while the program runs is shown as {name}, or as … where it is more than a name.
+hands its own `what` on to one of these; `hint` is what to do, said in the call or by that function.
+Where a call names a variable, the texts that are assigned to it in the same function, or in the
+module, are taken. What is put into a text while the program runs is shown as {name}, or as … where
+it is more than a name.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -38,11 +39,13 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Call:
-    """How a callable takes a message: the positions of its arguments, and the class it makes."""
+    """How a callable takes a message: the positions of its arguments, the class it makes, and what
+    it says to do where who calls it does not."""
 
     what: int
     hint: int | None
     error: str
+    says: tuple[str, ...] = ()
 
 
 @dataclass
@@ -52,6 +55,8 @@ class Source:
     tree: ast.Module
     functions: Mapping[str, Function] = field(default_factory=dict)
     around: dict[ast.Call, Function | None] = field(default_factory=dict)
+    takers: dict[str, Call] = field(default_factory=dict)
+    """What takes a message and is defined here: another module may have one of the same name."""
 
     def __post_init__(self) -> None:
         self._visit(self.tree, None)
@@ -75,7 +80,8 @@ class Source:
             case ast.BoolOp(values=values):
                 return [text for value in values for text in self.texts(value, inside)]
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                pairs = product(self.texts(left, inside), self.texts(right, inside))
+                begin, end = self.texts(left, inside), self.texts(right, inside)
+                pairs = product(begin or ["…"], end or ["…"]) if begin or end else ()
                 return [one + other for one, other in pairs]
             case ast.Call(func=ast.Attribute(value=template, attr="format")):
                 return self.texts(template, inside)
@@ -159,32 +165,40 @@ def _mentions(node: ast.expr, name: str) -> bool:
 # ---- who takes a message ------------------------------------------------------------------------
 
 
-def callables(trees: list[ast.Module]) -> dict[str, Call]:
+def callables(sources: Sequence[Source]) -> dict[str, Call]:
     """By its bare name, everything that takes a `what`, beginning with the classes of errors."""
     known = {name: Call(0, None, name) for name in ADVICE}
     known["LeaseTakenError"] = Call(0, None, "PenstockError")
     known["Problem"] = Call(0, 3, "ConfigError")
     functions = [
-        node
-        for tree in trees
-        for node in ast.walk(tree)
+        (source, node)
+        for source in sources
+        for node in ast.walk(source.tree)
         if isinstance(node, Function) and any(one.arg == "what" for one in node.args.args)
     ]
     for _ in range(3):  # a function that hands on to one that hands on
-        for function in functions:
-            error = _made(function, known)
-            names = [one.arg for one in function.args.args if one.arg not in ("self", "cls")]
-            if error and function.name not in (*known, "__init__"):
-                hint = names.index("hint") if "hint" in names else None
-                known[function.name] = Call(names.index("what"), hint, error)
+        for source, function in functions:
+            if function.name != "__init__" and function.name not in source.takers:
+                made = _made(function, source, {**known, **source.takers})
+                if made:
+                    source.takers[function.name] = made
+                    known.setdefault(function.name, made)
     return known
 
 
-def _made(function: Function, known: dict[str, Call]) -> str | None:
-    """The class of the error that a function makes of its `what`."""
+def _made(function: Function, source: Source, known: Mapping[str, Call]) -> Call | None:
+    """How a function takes its `what`, if it makes an error of it."""
+    names = [one.arg for one in function.args.args if one.arg not in ("self", "cls")]
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and _name(node) in known and _mentions(node, "what"):
-            return known[_name(node)].error
+            inner = known[_name(node)]
+            own = source.texts(_argument(node, "hint", inner.hint), function)
+            return Call(
+                names.index("what"),
+                names.index("hint") if "hint" in names else None,
+                inner.error,
+                tuple(own) or inner.says,
+            )
     return None
 
 
@@ -201,16 +215,16 @@ def _name(call: ast.Call) -> str:
 def messages(package: Path) -> dict[tuple[str, str], list[str]]:
     """The messages of a package with the classes of their errors, and what to do about each."""
     trees = [ast.parse(path.read_text("utf-8")) for path in sorted(package.glob("src/**/*.py"))]
-    known = callables(trees)
     functions = {
         node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, Function)
     }
+    sources = [Source(tree, functions) for tree in trees]
+    known = callables(sources)
     found: dict[tuple[str, str], list[str]] = {}
-    for source in [Source(tree, functions) for tree in trees]:
+    for source in sources:
         for call, inside in source.around.items():
-            if _name(call) in known:
-                how = known[_name(call)]
-                hints = source.texts(_argument(call, "hint", how.hint), inside)
+            if how := source.takers.get(_name(call)) or known.get(_name(call)):
+                hints = source.texts(_argument(call, "hint", how.hint), inside) or list(how.says)
                 for text in source.texts(_argument(call, "what", how.what), inside):
                     what, _, hint = text.partition("; ")
                     if _says_something(what):

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import sys
+from textwrap import dedent
 
 import generate
 import pytest
@@ -225,6 +226,33 @@ def test_messages_are_found_in_source(tmp_path, source, messages):
         f"def refuse(what):\n    raise RunError(what)\n\ndef f():\n    {source}\n"
     )
     assert [text for text, _ in found_in(tmp_path)] == messages
+
+
+HELPERS = {
+    "refusing.py": """
+        HINT = "mend it"
+        def refuse(where, what):
+            raise RunError(f"{what}: {where}", hint=HINT)
+        def f():
+            refuse("here", "it broke for good")
+    """,
+    "advising.py": """
+        def refuse(what, hint, where=None):
+            raise RunError(what, hint=hint)
+        def f(names):
+            refuse("too many values", "leave out " + " ".join(names))
+    """,
+}
+
+
+def test_what_to_do_is_said_by_the_caller_or_by_the_function_of_its_own_module(tmp_path):
+    (tmp_path / "src").mkdir()
+    for name, source in HELPERS.items():
+        (tmp_path / "src" / name).write_text(dedent(source))
+    assert found_in(tmp_path) == {
+        ("it broke for good", "RunError"): ["mend it"],
+        ("too many values", "RunError"): ["leave out …"],
+    }
 
 
 # ---- what faults have certified
