@@ -156,13 +156,9 @@ def find_command(name: str) -> Any:
     plugins = Plugins()
     provided = plugins.names("command")
     if name in provided or distribution_of("command", name):
-        return plugins.find("command", name).load()
+        return plugins.find("command", name).load()  # or says what to install
     from ..errors import nearest
-    from ..known import distribution_of
 
-    owner = distribution_of("command", name)
-    if owner is not None:
-        plugins.find("command", name)  # says what to install
     near = nearest(name, [*COMMANDS, *provided])
     raise UsageError(
         f"no command named {name!r}",
