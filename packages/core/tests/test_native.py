@@ -156,7 +156,7 @@ def test_problems_have_places_and_hints(folder: Path) -> None:
         "pipes:\n  main: [rowz]": "pipeline.yaml:4:10: pipes.main.0: no component named 'rowz'; "
         "did you mean 'rows'?",
         "pipes:\n  main: rows": "pipeline.yaml:4:3: pipes.main: must be a list of component names, "
-        "got 'rows'",
+        "got 'rows'; write [rows]",
         "pipes: [rows]": "pipeline.yaml:3:1: pipes: must be a mapping of names, got ['rows']",
         "outputs: {}": "pipeline.yaml:1:1: declares no pipes; say in which order the "
         "components work, as in `pipes: {main: [input, output]}`",

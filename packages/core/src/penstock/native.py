@@ -271,7 +271,9 @@ class _Reader:
             return
         for pipe, path, steps in self.entries("pipes"):
             if not isinstance(steps, list) or not steps:
-                self.wrong(f"must be a list of component names, got {short(steps)}", *path)
+                what = f"must be a list of component names, got {short(steps)}"
+                is_name = isinstance(steps, str) and steps
+                self.wrong(what, *path, hint=f"write [{short(steps)[1:-1]}]" if is_name else None)
                 continue
             spec.pipes[pipe] = [
                 step
