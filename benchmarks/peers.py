@@ -47,15 +47,23 @@ def install(peer: str) -> bool:
     return all(subprocess.run(step, check=False).returncode == 0 for step in steps)
 
 
-def main(arguments: list[str]) -> int:
+def parse(arguments: list[str]) -> tuple[str, list[str]]:
+    """What to do with which peers; ValueError when it cannot be done."""
     command, *wanted = arguments or [""]
-    unknown = sorted(set(wanted) - set(names()))
-    if command not in ("install", "list") or unknown:
+    if command not in ("install", "list") or set(wanted) - set(names()):
+        raise ValueError(arguments)
+    return command, wanted or names()
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        command, wanted = parse(arguments)
+    except ValueError:
         print(__doc__, file=sys.stderr)
         print(f"peers: {', '.join(names())}", file=sys.stderr)
         return 2
     failed = []
-    for peer in wanted or names():
+    for peer in wanted:
         if command == "install" and not install(peer):
             failed.append(peer)
         print(f"{peer}: {version(peer) or 'not installed'}", flush=True)

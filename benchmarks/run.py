@@ -22,11 +22,7 @@ RESULTS = HERE / "RESULTS.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    for name in options.workloads:
-        if name not in WORKLOADS:
-            parser.error(f"no workload named {name!r}; there are {', '.join(WORKLOADS)}")
+    options = parse(arguments)
     load = os.getloadavg()[0]
     if load > 0.5:
         _say(f"the machine is busy (load {load:.1f}): ratios may hold, times do not")
@@ -67,7 +63,7 @@ def _sound(results: Results) -> bool:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="run.py",
         description=f"Measure {NAME} beside hand-written yardsticks and other tools.",
@@ -80,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=_count, default=5, metavar="N", help="timed runs, default 5")
     parser.add_argument("--peers", action="store_true", help="with every peer that is installed")
     parser.add_argument("--append", action="store_true", help="append a section to RESULTS.md")
-    return parser
+    options = parser.parse_args(arguments)
+    for name in options.workloads:
+        if name not in WORKLOADS:
+            parser.error(f"no workload named {name!r}; there are {', '.join(WORKLOADS)}")
+    return options
 
 
 def _count(text: str) -> int:

@@ -10,7 +10,13 @@ from repository import REPO
 
 PAGES = [
     path
-    for pattern in ("*.md", "docs/**/*.md", "packages/*/README.md", "examples/*/README.md")
+    for pattern in (
+        "*.md",
+        "benchmarks/*.md",
+        "docs/**/*.md",
+        "packages/*/README.md",
+        "examples/*/README.md",
+    )
     for path in sorted(REPO.glob(pattern))
     if not INSTALLS_ITSELF.search(path.read_text("utf-8"))  # tests/install runs those
 ]
@@ -112,9 +118,16 @@ def test_a_block_may_be_left_out_with_a_reason(tmp_path):
     assert problem.run
 
 
-def test_a_piece_of_configuration_must_be_one(tmp_path):
-    [problem] = problems(tmp_path, fenced("yaml", "a: [1"))
-    assert problem.startswith("page.md:1: is not yaml: ")
+@pytest.mark.parametrize(("language", "text"), [("yaml", "a: [1"), ("toml", "a ="), ("json", "")])
+def test_a_piece_of_configuration_must_be_one(tmp_path, language, text):
+    [problem] = problems(tmp_path, fenced(language, text))
+    assert problem.startswith(f"page.md:1: is not {language}: ")
+
+
+def test_a_block_that_nothing_tries_is_a_problem(tmp_path):
+    assert problems(tmp_path, fenced("sh", "false")) == [
+        "page.md:1: nothing tries a block of 'sh'; write commands as console"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,11 @@ from typing import Protocol
 
 import yaml
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 REPO = Path(__file__).resolve().parents[2]
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*$")
@@ -26,6 +31,8 @@ NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.\w+)$")
 NAME_BEFORE = re.compile(r"^`(?P<name>[\w./-]+\.\w+)`:$")
 WITHOUT_COMMENTS = {"csv", "json", "jsonl", "text", "tsv"}
+SHOWN = {"", "yaml", "toml", *WITHOUT_COMMENTS}
+"""What may stand for itself: it is to be looked at, or read as what it says it is."""
 
 INSTALLS_ITSELF = re.compile(
     r"^\$ (pip install (--editable |-e )?\.|penstock (lock|image) )", re.MULTILINE
@@ -276,8 +283,12 @@ def unreadable(block: Block) -> str | None:
             yaml.safe_load(block.text)
         elif block.language == "json":
             json.loads(block.text)
+        elif block.language == "toml":
+            tomllib.loads(block.text)
     except (ValueError, yaml.YAMLError) as error:
         return f"is not {block.language}: {error}"
+    if block.language not in SHOWN:
+        return f"nothing tries a block of {block.language!r}; write commands as console"
     return None
 
 
