@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 
 import compat
 import pytest
@@ -60,6 +61,33 @@ def test_the_page_reads_the_same_bounds(package):
 def test_a_python_that_is_not_here_is_named():
     with pytest.raises(SystemExit, match=r"python 2\.7: is not here; there are"):
         compat.main(["--python", "2.7"])
+
+
+def test_a_package_that_is_not_there_is_named():
+    with pytest.raises(SystemExit, match=r"no package named 'input-cvs'; there are broker-file, "):
+        compat.main(["input-cvs"])
+
+
+@pytest.mark.parametrize(
+    ("tests", "passed"),
+    [
+        ("def test_a(): pass", True),
+        ("def test_a(): assert 0", False),
+        ("", False),
+        ("import pytest, os\ndef test_a(): assert os.environ['REQUIRE_SERVICES'] == '1'", True),
+    ],
+)
+def test_what_has_no_test_that_passes_was_not_tried(tmp_path, monkeypatch, tests, passed):
+    (tmp_path / "packages" / "core").mkdir(parents=True)
+    (tmp_path / "packages" / "core" / "test_a.py").write_text(tests)
+    monkeypatch.setattr(compat, "REPO", tmp_path)
+    monkeypatch.setattr(compat, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(compat.Trial, "interpreter", sys.executable)
+    monkeypatch.setattr(compat.Trial, "install", lambda self, wheels: None)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    trial = compat.Trial(CORE, "newest", "3.13", sys.executable, tmp_path)
+    assert trial.run({}) is passed
+    assert (tmp_path / "results.json").exists() is passed
 
 
 def test_a_trial_that_fails_is_told_and_not_kept(tmp_path, monkeypatch, capsys):
