@@ -100,6 +100,11 @@ class Context:
         """Put a JSON value into the run's report, under this component and `name`."""
         self._observations[name] = value
 
+    def observed(self, name: str) -> Any:
+        """What was put there in this run; None when nothing was. Where every partition has a stage
+        of its own, others of its kind may have put it there."""
+        return self._observations.get(name)
+
 
 class Component:
     """Something with options that can be opened and closed."""
@@ -242,7 +247,13 @@ class Stage(Component):
 
     partitioned: bool = False
     """Whether every source has a state of its own. The run then works with a copy of this stage for
-    each, made before it is opened, and the state of a partition goes where its partition goes."""
+    each, made before it is opened, and the state of a partition goes where its partition goes. A
+    stage that has it as an option leaves that to whoever writes the pipeline."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether `snapshot` may give something, as the options are."""
+        return type(self).snapshot is not Stage.snapshot
 
     def process(self, batch: Batch) -> Iterable[Batch]:
         """Answer for every record of `batch`, now or in a later batch (see `Batch.consumed`)."""

@@ -84,8 +84,10 @@ class NodeRun:
         self.name = node.name
         self.role = node.role
         self.component = node.component
-        if self.is_stage and cast(Stage, node.component).partitioned:
-            self.component = Partitioned(cast(Stage, node.component))
+        if self.is_stage:
+            stage = cast(Stage, node.component)
+            if stage.partitioned and stage.keeps_state:
+                self.component = Partitioned(stage)
         self.settings = node.settings
         component = getattr(node.component, "inner", node.component)
         self.secrets = secrets_of(component) | secrets_of(getattr(component, "broker", component))
@@ -116,7 +118,7 @@ class NodeRun:
         then it is the same in whichever process it comes about."""
         if self.role == "input":
             return bool(getattr(self.component, "shared", False))
-        if self.is_stage and type(self.component).snapshot is not Stage.snapshot:  # type: ignore[attr-defined]
+        if self.is_stage and cast(Stage, self.component).keeps_state:
             return False
         return bool(self.predecessors) and all(one.is_shared for one in self.predecessors)
 

@@ -16,8 +16,9 @@ PARTS = '''
 import os
 import time
 from pathlib import Path
+from typing import Annotated, Any
 
-from penstock import Batch, ConnectError, Input, Output, RecordError, Stage
+from penstock import Batch, ConnectError, Input, Inputs, Output, RecordError, Stage, component, option
 
 
 class Shares(Input):
@@ -71,6 +72,13 @@ class Alone(Shares):
     shared = False
 
 
+@component
+class Joins(Shares):
+    """Each record of one with one of the other, would it run."""
+
+    of: Annotated[dict[str, Any], Inputs()] = option(help="The inputs.")
+
+
 class Writes(Output):
     def write(self, batch):
         with open("out.txt", "a") as file:
@@ -93,6 +101,25 @@ class Keeps(Stage):
 
 class Parted(Keeps):
     partitioned = True
+
+
+@component
+class CanBeParted(Keeps):
+    partitioned: bool = option(default=False, help="Each partition has its own.")
+
+
+@component
+class Sometimes(Keeps):
+    """Keeps a state only if asked to."""
+
+    much: bool = option(default=False, help="Keep one.")
+
+    @property
+    def keeps_state(self):
+        return self.much
+
+    def process(self, batch):
+        yield Batch(batch.records, batch.source, batch.ordinals)
 
 
 def odd(record):
@@ -290,6 +317,12 @@ def test_what_is_not_there_from_the_beginning_is_said_at_once(shop, cli):
             "its partition; run without --workers, or do this in a pipeline behind it",
         ),
         (
+            {"stage": "CanBeParted"},
+            "shop.yaml:3:16: transformers.t: keeps state, which cannot move to another worker with "
+            "its partition; give each partition a state of its own with partitioned: true, run "
+            "without --workers, or do this in a pipeline behind it",
+        ),
+        (
             {"stage": "Parted"},
             "shop.yaml:3:16: transformers.t: keeps a state for each partition, and an input cannot "
             "hand it over; read a stream of a broker that can, or run without --workers",
@@ -306,6 +339,32 @@ def test_what_cannot_be_shared_is_refused(cli, shop, parts, message):
     shop(**parts)
     done = cli("run", "shop.yaml", "--workers", "2")
     assert (done.code, done.err) == (3, f"{message}\n")
+
+
+JOINED = """
+inputs:
+  both: {use: "parts:Joins", of: {one: {use: "parts:Shares"}, other: {use: "parts:Shares"}}}
+outputs: {o: {use: "parts:Writes"}}
+pipes: {main: [both, o]}
+"""
+
+
+def test_an_input_made_of_inputs_is_refused(cli, shop):
+    """Though each of them alone might be shared."""
+    folder = shop()
+    folder.write("shop.yaml", JOINED)
+    done = cli("run", "shop.yaml", "--workers", "2")
+    assert (done.code, done.err) == (
+        3,
+        "shop.yaml:3:3: inputs.both: is made of inputs, and several workers would each read all of "
+        "them; do this in a pipeline of its own that writes to a stream, and read that stream with "
+        "a group here, or run without --workers\n",
+    )
+
+
+def test_a_stage_that_keeps_no_state_as_its_options_are_is_no_obstacle(shop):
+    done = shop(stage="Sometimes").penstock("run", "shop.yaml", "--workers", "2")
+    assert (done.code, "shop: 2 workers, read 6 = written 6" in done.err) == (0, True)
 
 
 @pytest.mark.parametrize("argument", ["--fresh", "--reparse"])

@@ -45,7 +45,7 @@ def _wrong(node: NodeRun) -> Iterator[tuple[str, str]]:
             yield "takes one writer, not several workers", "write to a table or a stream"
         elif one.replaces:
             yield "replaces all that was there, and so would every chunk", "append or upsert"
-    elif isinstance(one, Stage) and type(one).snapshot is not Stage.snapshot:
+    elif isinstance(one, Stage) and one.keeps_state:
         yield "keeps state, and each chunk would have its own", "do this in a pipeline behind it"
 
 

@@ -22,6 +22,8 @@ from ..build import Pipeline
 from ..components import Input, Output, Stage
 from ..errors import EXIT_CHECK, EXIT_FAILED, EXIT_LETTERS, ConfigError, Problem, UsageError
 from ..journal import Balance, Report
+from ..made import Made
+from ..options import options_of
 from ..steps import pause
 from ..supervise import RESTARTS
 from .loading import find_file, store_of
@@ -180,7 +182,7 @@ def _check(options: Any, pipeline: Pipeline) -> None:
     used = {name: made.component() for name, made in pipeline.made.items() if name in names}
     problems = []
     for name, made in pipeline.made.items():
-        wrong = _wrong(used[name], used) if name in used else None
+        wrong = _wrong(made, used[name], used) if name in used else None
         if wrong is not None:
             what, hint = wrong
             document = pipeline.spec.document
@@ -194,8 +196,14 @@ def _check(options: Any, pipeline: Pipeline) -> None:
         raise ConfigError(problems)
 
 
-def _wrong(component: Any, all_of_them: Mapping[str, Any]) -> tuple[str, str] | None:
+def _wrong(made: Made, component: Any, all_of_them: Mapping[str, Any]) -> tuple[str, str] | None:
     """What keeps a component from being in several workers, and what to do."""
+    if made.parts:
+        return (
+            "is made of inputs, and several workers would each read all of them",
+            "do this in a pipeline of its own that writes to a stream, and read that stream with a "
+            "group here, or run without --workers",
+        )
     if isinstance(component, Input) and not component.shared:
         return (
             "several workers would each read all of it",
@@ -203,11 +211,13 @@ def _wrong(component: Any, all_of_them: Mapping[str, Any]) -> tuple[str, str] | 
         )
     if isinstance(component, Output) and component.delivery == "rewindable":
         return "takes one writer, not several workers", "write to a stream or a table"
-    if isinstance(component, Stage) and type(component).snapshot is not Stage.snapshot:
+    if isinstance(component, Stage) and component.keeps_state:
         if not component.partitioned:
+            can = "partitioned" in options_of(type(component))
             return (
                 "keeps state, which cannot move to another worker with its partition",
-                "run without --workers, or do this in a pipeline behind it",
+                ("give each partition a state of its own with partitioned: true, " if can else "")
+                + "run without --workers, or do this in a pipeline behind it",
             )
         return _keeps(list(all_of_them.values()))
     return None
