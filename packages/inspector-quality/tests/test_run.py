@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import pytest
 
 import penstock
-from penstock import PenstockError
+from penstock import Batch, Input, PenstockError
 from penstock.testing import ListInput, ListOutput
 from penstock_quality import Check, Contract, Count, Freshness, Require, Statistics, Unique
 
@@ -128,3 +128,27 @@ def test_the_package_gives_its_classes_by_name():
     with pytest.raises(AttributeError, match="no attribute 'Checks'"):
         penstock_quality.Checks  # noqa: B018
     assert all(hasattr(penstock_quality, name) for name in penstock_quality.__all__)
+
+
+class Parts(Input):
+    """Two partitions with the same ids, a batch of each in turn."""
+
+    def read(self, positions):
+        for n, one in enumerate([1, 2, 1], 1):
+            for part in (0, 1):
+                yield Batch([{"part": part, "id": one}], f"ids/{part}", [n], n)
+
+
+def test_every_partition_may_have_keys_of_its_own(ran):
+    values, _ = ran(Parts(), Unique(key="id"))
+    assert values == [{"part": 0, "id": 1}, {"part": 0, "id": 2}]
+    values, _ = ran(Parts(), Unique(key="id", partitioned=True))
+    assert values == [{"part": part, "id": one} for one in (1, 2) for part in (0, 1)]
+
+
+def test_what_is_flagged_in_all_partitions_is_counted_together(ran):
+    values, report = ran(Parts(), Unique(key="id", partitioned=True, action="flag"))
+    assert len(values) == 6
+    found = observed(report, "unique")
+    assert found["flagged"] == 2
+    assert [one["source"] for one in found["examples"]] == ["ids/0", "ids/1"]

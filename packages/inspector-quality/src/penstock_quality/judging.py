@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from penstock import Batch, Context, Failure, Inspector, RecordError, RunError, inspect_each, option
+from penstock import Batch, Failure, Inspector, RecordError, RunError, inspect_each, option
 from penstock.store import decode_record, encode_record
 
 __all__ = [
@@ -68,11 +68,6 @@ class RecordJudge(Inspector):
 
     action: Action
 
-    def open(self, context: Context) -> None:
-        super().open(context)
-        self._flagged = 0
-        self._examples: list[dict[str, Any]] = []
-
     def process(self, batch: Batch) -> Iterable[Batch]:
         yield self.judged(batch, inspect_each(self.inspect, batch))
 
@@ -80,11 +75,12 @@ class RecordJudge(Inspector):
         """What to pass on of `batch`; the failures of `inspected` are what was objected to."""
         if self.action == "reject" or not inspected.failures:
             return inspected
-        self._flagged += len(inspected.failures)
-        for failure in inspected.failures[: _EXAMPLES - len(self._examples)]:
-            self._examples.append(_example(batch.source, failure))
-        self.context.observe("flagged", self._flagged)
-        self.context.observe("examples", list(self._examples))
+        flagged = self.context.observed("flagged") or 0
+        examples = list(self.context.observed("examples") or ())
+        for failure in inspected.failures[: _EXAMPLES - len(examples)]:
+            examples.append(_example(batch.source, failure))
+        self.context.observe("flagged", flagged + len(inspected.failures))
+        self.context.observe("examples", examples)
         return Batch(batch.records, batch.source, batch.ordinals)
 
 

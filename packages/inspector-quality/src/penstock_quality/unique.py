@@ -35,6 +35,11 @@ class Unique(RecordJudge):
     key: str | list[str] = option(
         help="The field or fields that must differ.", check=field_names, example="id"
     )
+    partitioned: bool = option(
+        default=False,
+        help="Every partition of the input has keys of its own, which go where it goes: several "
+        "workers may share the partitions.",
+    )
     max_keys: int = option(
         default=1_000_000, help="Stop the run rather than remember more keys.", check=positive
     )

@@ -53,6 +53,11 @@ class Dedupe(Transformer):
         check=_positive,
         example=10_000,
     )
+    partitioned: bool = option(
+        default=False,
+        help="Every partition of the input has keys of its own, which go where it goes: several "
+        "workers may share the partitions.",
+    )
     max_keys: int = option(
         default=1_000_000, help="Stop the run rather than remember more keys.", check=_positive
     )

@@ -112,6 +112,11 @@ class Group(Transformer):
         check=_calls,
         example={"orders": "count()", "total": "sum(amount)"},
     )
+    partitioned: bool = option(
+        default=False,
+        help="Every partition of the input has groups of its own, which go where it goes: several "
+        "workers may share the partitions.",
+    )
     max_groups: int = option(
         default=100_000, help="Stop the run rather than hold more groups.", check=_positive
     )

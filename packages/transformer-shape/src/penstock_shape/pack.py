@@ -37,6 +37,7 @@ class Pack(Transformer):
     """
 
     mutates: ClassVar[bool] = False
+    partitioned = True
 
     size: int = option(help="How many records make a pack.", check=_positive, example=100)
     field: str | None = option(

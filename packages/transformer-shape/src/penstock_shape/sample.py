@@ -35,6 +35,7 @@ class Sample(Transformer):
     """
 
     mutates: ClassVar[bool] = False
+    partitioned = True
 
     fraction: float | None = option(
         default=None, help="Which part of the records, from 0 to 1.", check=_fraction, example=0.01
@@ -79,6 +80,10 @@ class Sample(Transformer):
                 draws = _UNPACK(blake2b(text.encode("utf-8", "surrogatepass")).digest())
             flags.append(draws[place] < below)
         return flags
+
+    @property
+    def keeps_state(self) -> bool:
+        return self.every is not None
 
     def snapshot(self) -> Any:
         return {"seen": dict(self._seen)} if self.every is not None else None
