@@ -489,6 +489,27 @@ def test_a_member_stays_while_a_partition_that_is_not_read_is_nobodys(tmp_path):
     a.one.close()
 
 
+def test_where_states_move_a_member_stays_while_any_partition_is_nobodys(tmp_path):
+    """Though all are read to their ends: whoever read them has died with what was held of them."""
+    broker = FileBroker(path=tmp_path, partitions=2)
+    write(broker, [{"n": n} for n in range(20)], mark=True)
+    dead = Member(broker, "dead", moves=True, until="mark")
+    settle(dead, until=lambda: len(dead.found) == 20)
+    dead.commit()
+    dead.die()
+    leaving = Group(tmp_path / "clicks" / "groups" / "shop", 2)
+    a = Member(broker, "a", moves=True, until="mark")
+    a.others = dead.positions
+    settle(a, until=lambda: a.owned == [1])
+    assert [a.step() for _ in range(3)] == [None] * 3
+    leaving.leave()
+    with pytest.raises(StopIteration):
+        settle(a, until=lambda: False)
+    assert a.moves.coming == {"clicks/0": Noted(["dead"], dead.positions["clicks/0"], "dead")}
+    assert (a.owned, a.found) == ([0, 1], [])
+    a.one.close()
+
+
 def test_where_states_move_a_partition_is_given_back_when_they_are_put_aside(tmp_path):
     broker = FileBroker(path=tmp_path, partitions=2)
     four(broker)

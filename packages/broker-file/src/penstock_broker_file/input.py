@@ -229,7 +229,8 @@ class FileStreamInput(Input):
     def _is_over(self) -> bool:
         """Whether there is nothing left to wait for. A member of a group waits as long as there is
         something to take over: with no partition of its own, whatever is not read to its end; else
-        what nobody has, as it was on its way to a member that has ended."""
+        what nobody has, as it was on its way to a member that has ended. Where states move, one
+        that is read to its end is not yet done with: who had it may have died before the end."""
         if not all(self._is_done(*one) for one in self._readers.items()):
             return False
         group = self._group
@@ -237,10 +238,12 @@ class FileStreamInput(Input):
             return True
         if self.until == "never":
             return False
+        others = set(range(group.partitions)) - self._readers.keys()
+        if self.context.moves and not all(map(group.is_taken, others)):
+            return False
         return all(
             self._is_read(group, number) or (bool(self._readers) and group.is_taken(number))
-            for number in range(group.partitions)
-            if number not in self._readers
+            for number in others
         )
 
     def _is_read(self, group: Group, number: int) -> bool:
