@@ -1,5 +1,5 @@
-"""Windows that workers make together, under kills: those that one process makes, whoever had the
-partition when, and with whatever was in them when it moved."""
+"""What workers make together, under kills: what one process makes, whoever had the partition when,
+and with whatever the stages held when it moved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from faults.certificates import Wrong
 from faults.oracle import Verdict
-from faults.windows import Herd, InFolder, OnKafka
+from faults.windows import KEYED, Herd, InFolder, OnKafka
 
 from penstock_testkit.servers import Kafka
 
@@ -72,7 +72,29 @@ def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
     )
 
 
-def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
+@pytest.mark.timeout(400)
+def test_every_state_of_a_partition_goes_where_it_goes(
+    herd: Callable[..., Herd], certify: Callable[..., None], long: bool
+) -> None:
+    """Groups, keys, samples and packs at once, in four branches that end in one stream."""
+    one = herd(InFolder, "keyed", work=KEYED)
+    kills, right = harassed(one, 60 if long else 4, rate=1000)
+    assert right == Verdict(), one.messages()
+    naive = herd(InFolder, "naive", work=KEYED, variant=LEAVES_BEHIND)
+    tried, wrong = harassed(naive, 2, rate=1000)
+    assert wrong.lost
+    assert wrong.repeated
+    print(f"{one.fed:,} records")
+    certify(
+        "workers killed",
+        "groups, keys, samples and packs of a stream in a folder, a group of three to four",
+        kills,
+        right,
+        wrong=Wrong(LEAVES_BEHIND, tried, wrong),
+    )
+
+
+def harassed(one: Herd, kills: int, rate: int = 2000) -> tuple[int, Verdict]:
     """How often workers were killed, while others came and left, or slept for so long that Kafka
     gives their partitions away, and what they have made of it."""
 
@@ -83,7 +105,7 @@ def harassed(one: Herd, kills: int) -> tuple[int, Verdict]:
         else:
             one.start(4)
 
-    feeding = one.feed(2000)
+    feeding = one.feed(rate)
     done = one.harass(
         3,
         lambda n: n >= kills,

@@ -1,5 +1,5 @@
-"""Windows of a stream, made by workers that share its partitions: what they are to be, and what has
-become of them."""
+"""What stages with a state make of a stream whose partitions workers share: what it is to be, and
+what has become of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from penstock_broker_kafka.library import load
 from .members import Members
 from .oracle import Verdict
 
-__all__ = ["Herd", "InFolder", "OnKafka"]
+__all__ = ["KEYED", "Herd", "InFolder", "OnKafka"]
 
 PARTITIONS = 6
+_USERS = 37
 _LIMITS = Limits(1 << 20)
 _MARK = '{"eos__":true}'
 
@@ -33,6 +34,13 @@ brokers:
   bus: {broker}
 inputs:
   clicks: {{use: stream, broker: bus, stream: {input}, group: {group}{options}}}
+outputs:
+  out: {{use: stream, broker: bus, stream: {out}}}
+epoch: {{seconds: 0.2}}
+engine: {engine}
+"""
+
+WINDOWS = """
 transformers:
   minutes:
     use: window
@@ -40,31 +48,52 @@ transformers:
     time: t
     size: 1m
     by: user
-    aggregate: {{clicks: count(), total: sum(n), first: min(n), last: max(n)}}
+    aggregate: {clicks: count(), total: sum(n), first: min(n), last: max(n)}
     partitioned: true
-outputs:
-  out: {{use: stream, broker: bus, stream: {out}}}
 pipes:
   main: [clicks, minutes, out]
-epoch: {{seconds: 0.2}}
-engine: {engine}
 """
+
+KEYED = """
+inspectors:
+  alone: {use: unique, key: n, on_error: skip, partitioned: true}
+transformers:
+  once: {use: dedupe, key: n, partitioned: true}
+  last: {use: dedupe, key: user, keep: last, within: 20, partitioned: true}
+  third: {use: sample, every: 3}
+  packs: {use: batch, size: 7}
+  totals: {use: group, by: user, aggregate: {clicks: count(), total: sum(n)}, partitioned: true}
+pipes:
+  main: [clicks, once, out]
+  totals: [once, totals, out]
+  packs: [clicks, alone, packs, out]
+  last: [clicks, last, third, out]
+"""
+"""Every other stage with a state that moves, in four branches to one stream."""
 
 
 class Herd(Members):
-    """Members that count the clicks of each user in each minute of a stream that grows. `streams`
-    are the names of the stream that they read, of the one they write to, and of the one for a
-    process that nobody disturbs."""
+    """Members that count the clicks of each user in a stream that grows, each minute, or as `work`
+    says. `streams` are the names of the stream that they read, of the one they write to, and of the
+    one for a process that nobody disturbs."""
 
     broker: str
     options = ""
     streams: Sequence[str] = ("in", "out", "wanted")
 
     def __init__(
-        self, folder: Path, name: str, *, seed: int, engine: str = "inline", variant: str = ""
+        self,
+        folder: Path,
+        name: str,
+        *,
+        seed: int,
+        work: str = WINDOWS,
+        engine: str = "inline",
+        variant: str = "",
     ) -> None:
         super().__init__(name, folder, seed=seed, variant=variant)
         self.fed = 0
+        self.repeats = work is KEYED
         self.make()
         source, out, wanted = self.streams
         for pipeline, group, target in ((name, "herd", out), (f"{name}.alone", "alone", wanted)):
@@ -77,7 +106,7 @@ class Herd(Members):
                 out=target,
                 engine=engine,
             )
-            (self.folder / f"{pipeline}.yaml").write_text(text)
+            (self.folder / f"{pipeline}.yaml").write_text(text + work)
 
     def make(self) -> None:
         """Make the streams."""
@@ -87,13 +116,13 @@ class Herd(Members):
         """Append lines to partitions of the stream that is read."""
         raise NotImplementedError
 
-    def windows(self, stream: str) -> Counter[bytes]:
-        """What is committed of a stream; each window of a user ought to be there once."""
+    def lines(self, stream: str) -> Counter[bytes]:
+        """What is committed of a stream."""
         raise NotImplementedError
 
     @property
     def made(self) -> int:
-        """A number that grows when there are more windows."""
+        """A number that grows when there is more of it."""
         raise NotImplementedError
 
     def feed(self, rate: int) -> Thread:
@@ -111,12 +140,14 @@ class Herd(Members):
         return thread
 
     def click(self, count: int) -> None:
-        """So many clicks more."""
+        """So many clicks more. With `repeats`, one in twenty brings an earlier one of its user."""
         lines: dict[int, list[str]] = {}
         for n in range(self.fed + 1, self.fed + count + 1):
-            user = f"u{n % 37}"
-            line = json.dumps({"n": n, "user": user, "t": n / 10})
-            lines.setdefault(crc32(user.encode()) % PARTITIONS, []).append(line)
+            user = f"u{n % _USERS}"
+            earlier = n - 40 * _USERS
+            for one in (n, earlier) if self.repeats and n % 20 == 0 and earlier > 0 else (n,):
+                line = json.dumps({"n": one, "user": user, "t": one / 10})
+                lines.setdefault(crc32(user.encode()) % PARTITIONS, []).append(line)
         self.send(lines)
         self.fed += count
 
@@ -148,12 +179,12 @@ class Herd(Members):
             process.communicate()
 
     def verdict(self) -> Verdict:
-        """The windows against those of one process that nobody disturbs."""
+        """What they have made against what one process makes that nobody disturbs."""
         command = [sys.executable, "-m", "penstock", "run", f"{self.name}.alone.yaml", "--quiet"]
         subprocess.run(command, cwd=self.folder, check=True)
         _, out, alone = self.streams
-        wanted, found = self.windows(alone), self.windows(out)
-        assert sum(json.loads(line)["clicks"] for line in wanted.elements()) == self.fed
+        wanted, found = self.lines(alone), self.lines(out)
+        assert sum(json.loads(line).get("clicks", 0) for line in wanted.elements()) == self.fed
         return Verdict(lost=(wanted - found).total(), repeated=(found - wanted).total())
 
 
@@ -180,7 +211,7 @@ class InFolder(Herd):
     def made(self) -> int:
         return sum(tip.records for tip in self._out.head().tips)
 
-    def windows(self, stream: str) -> Counter[bytes]:
+    def lines(self, stream: str) -> Counter[bytes]:
         one, found = Stream(self.folder / "streams" / stream), Counter[bytes]()
         for number, tip in enumerate(one.head().tips):
             for path in one.segments(number):
@@ -224,7 +255,7 @@ class OnKafka(Herd):
     def made(self) -> int:
         return sum(self._watcher.end_offsets(self._partitions(self.streams[1])).values())
 
-    def windows(self, stream: str) -> Counter[bytes]:
+    def lines(self, stream: str) -> Counter[bytes]:
         consumer, found = self._watcher, Counter[bytes]()
         partitions = self._partitions(stream)
         consumer.assign(partitions)
