@@ -117,6 +117,28 @@ def test_an_outer_join_keeps_those_of_both_sides_in_the_order_of_their_keys():
     ]
 
 
+def test_an_outer_join_of_three_is_one_of_a_join_and_the_third():
+    pair = JoinInput(
+        inputs={"a": listed([{"id": 1}, {"id": 3}]), "b": listed([{"id": 1}, {"id": 2}])},
+        on={"b": On(left="id", right="id", kind="outer")},
+        shape="nested",
+    )
+    key = "a['id'] if a else b[0]['id']"
+    out = ListOutput()
+    three = JoinInput(
+        inputs={"ab": pair, "c": listed([{"id": 2}, {"id": 4}])},
+        on={"c": On(left=key, right="id", kind="outer")},
+        shape="nested",
+    )
+    run(three, out)
+    assert out.values == [
+        {"ab": {"a": {"id": 1}, "b": [{"id": 1}]}, "c": []},
+        {"ab": {"a": None, "b": [{"id": 2}]}, "c": [{"id": 2}]},
+        {"ab": {"a": {"id": 3}, "b": []}, "c": []},
+        {"ab": None, "c": [{"id": 4}]},
+    ]
+
+
 def test_an_as_of_join_takes_the_last_record_that_is_not_later():
     on = {"b": On(left="t", right="t", match="asof", kind="left", tolerance=5, by="s")}
     made = joined(
@@ -403,12 +425,14 @@ def test_the_parts_that_cannot_be_read_again_are_refused():
         (
             {"b": On(left="x", right="x", kind="outer"), "c": On(left="x", right="x")},
             "abc",
-            "JoinInput: on.b: an outer join is one of two inputs",
+            "JoinInput: on.b: an outer join is one of two inputs; make it a join of its own, and "
+            "that an input of this one",
         ),
         (
             {"b": On(left="x", right="x", kind="outer")},
             "ab",
-            "JoinInput: on.b: an outer join needs shape: nested",
+            "JoinInput: on.b: an outer join needs shape: nested, as rows would not say which side "
+            "they are of",
         ),
         ({}, "a", "JoinInput.inputs: takes two inputs or more, not 1"),
     ],

@@ -150,9 +150,15 @@ class JoinInput(Input):
                 seen.append(to)
             if condition.kind == "outer":
                 if len(self.inputs) > 2:
-                    raise ValueError(f"on.{name}: an outer join is one of two inputs")
+                    raise ValueError(
+                        f"on.{name}: an outer join is one of two inputs; make it a join of its "
+                        "own, and that an input of this one"
+                    )
                 if self.shape == "rows":
-                    raise ValueError(f"on.{name}: an outer join needs shape: nested")
+                    raise ValueError(
+                        f"on.{name}: an outer join needs shape: nested, as rows would not say "
+                        "which side they are of"
+                    )
 
     # ---- as an input ----------------------------------------------------------------------------
 
