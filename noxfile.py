@@ -141,7 +141,8 @@ def faults(session: nox.Session) -> None:
     if session.virtualenv.venv_backend != "none":  # drivers of databases are among these
         extra = itertools.chain.from_iterable(map(requirements, PACKAGES))
         session.install("--no-build-isolation", *extra)
-    session.run("pytest", "tests/faults", "-s", *session.posargs, env={"PENSTOCK_FAULTS": "long"})
+    asked = ["-m", "faults", "-s", *session.posargs]
+    session.run("pytest", "tests/faults", "packages", *asked, env={"PENSTOCK_FAULTS": "long"})
 
 
 @nox.session

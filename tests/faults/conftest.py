@@ -91,8 +91,10 @@ def tables_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
     return made
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if LONG:
-        for item in items:
-            if "tests/faults/" in item.nodeid:
+    for item in items:
+        if "tests/faults/" in item.nodeid:
+            item.add_marker(pytest.mark.faults)
+            if LONG:
                 item.add_marker(pytest.mark.timeout(1800), append=False)  # before its own

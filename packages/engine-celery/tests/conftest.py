@@ -23,6 +23,8 @@ from penstock.supervise import supervise
 from penstock_celery.chunks import do_chunk
 from penstock_celery.ledger import Ledger
 
+LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
+
 PIPELINE = """
 engine:
   use: celery
@@ -281,6 +283,33 @@ class Worker:
 def _no_project_of_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """Celery would look for the project of whoever has named one before."""
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+
+
+@pytest.fixture
+def certify(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Say what was tried and found, as (lost, repeated); the long form keeps it for the reference.
+    Called when all is right."""
+
+    def found(
+        fault: str,
+        of: str,
+        tried: int,
+        right: tuple[int, int],
+        does: str,
+        tried_there: int,
+        wrong: tuple[int, int],
+    ) -> None:
+        print(f"\n{fault}: {of}: lost, repeated {right}, of {tried}")
+        print(f"{does}: {wrong}, of {tried_there}")
+        if LONG:
+            from faults.certificates import Wrong, put, row  # of the repository, not of the package
+            from faults.oracle import Verdict
+
+            test, other = request.node.nodeid.partition("[")[0], Verdict(*wrong)
+            beside = Wrong(does, tried_there, other)
+            put(row(test, fault, of, "celery", tried, Verdict(*right), beside))
+
+    return found
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc"),
+    pytest.mark.faults,
     pytest.mark.timeout(1800 if LONG else 150),
     pytest.mark.xdist_group("celery"),  # one process has the brokers
 ]
@@ -183,7 +184,7 @@ def kill_at_random(shop, workers, over, *, children, whole, pause=0.5):
     return done
 
 
-def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, tasks):
+def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, tasks, certify):
     """The same kills lose tasks of Celery as it comes."""
     chunks, kills, nap = (300, 15, 0.06) if LONG else (24, 2, 0.01)
     made(shop, broker, chunks * 10, chunks=chunks, nap=nap, lease="10s", ring_again="3s", more=SOON)
@@ -197,16 +198,24 @@ def test_nothing_is_lost_or_repeated_whatever_is_killed(shop, broker, worker, ta
         one.end()
     assert run.returncode == 0, said
     assert min(killed.values()) >= kills, "the run was over too soon"
-    plain, lost, killed_there = tasks.killed(chunks if LONG else 60, kills)
-    if broker[0].startswith("redis") and LONG:
+    plain, killed_there = tasks.killed(chunks if LONG else 60, kills)
+    title = {"amqp": "RabbitMQ", "redis": "Redis"}[broker[0].partition(":")[0]]
+    if title == "Redis" and LONG:
         time.sleep(130)  # what Redis gives again it gives late
-        lost = plain.lost_and_repeated()[0]
-    assert shop.lost_and_repeated() == (0, 0), killed
+    right, wrong = shop.lost_and_repeated(), plain.lost_and_repeated()
+    assert right == (0, 0), killed
     count = f"{chunks * 10:,}".replace(",", " ")
     assert f"read {count} = written {count} + filtered 0 + dead 0" in said
-    assert lost > 0
-    print(f"\n{broker[0].partition(':')[0]}: {chunks} chunks, killed {killed}, lost 0, repeated 0")
-    print(f"Celery as it comes: {len(plain.ids)} tasks, killed {killed_there}, lost {lost}")
+    assert wrong[0] > 0
+    certify(
+        "workers and their processes killed",
+        f"SQL to SQLite in {chunks} chunks, {title}",
+        sum(killed.values()),
+        right,
+        "Celery as it comes",
+        sum(killed_there.values()),
+        wrong,
+    )
 
 
 class Tasks:
@@ -226,7 +235,7 @@ class Tasks:
             monkeypatch.setenv(f"PLAIN_{name}", str(value))
 
     def killed(self, count, kills):
-        """Kill workers while they do so many tasks: the shop, how many were lost, what was killed."""
+        """Kill workers while they do so many tasks: their shop, and what was killed."""
         url, queue = self.broker[0], f"plain{self.broker[1]}"
         with self.shop.database() as there:
             there.execute("CREATE TABLE paid (id INTEGER)")
@@ -246,7 +255,7 @@ class Tasks:
             pause=0.1,
         )
         until_quiet(self.shop, app, queue)
-        return self.shop, self.shop.lost_and_repeated()[0], killed
+        return self.shop, killed
 
 
 @pytest.fixture
@@ -293,34 +302,45 @@ main(["run", "shop.yaml", "-q"])
 """
 
 
-def test_a_kill_between_commit_and_enqueue_loses_no_chunk(shop, rabbitmq, worker):
+NEVER = """
+from penstock_celery.coordinator import Coordinator
+Coordinator._due = lambda self, chunk, now: False
+from penstock.cli import main
+main(["run", "shop.yaml", "-q", "--max-seconds", "4"])
+"""
+
+
+def test_a_kill_between_commit_and_enqueue_loses_no_chunk(shop, rabbitmq, worker, certify):
+    """Without a second ring it would."""
     made(shop, rabbitmq, 20, chunks=4)
     worker()
+
+    def python(lines, *arguments):
+        command = [sys.executable, "-c", lines, *arguments]
+        return subprocess.run(command, cwd=shop.folder, check=False, timeout=60).returncode
+
     times = 50 if LONG else 4
     for number in range(1, times + 1):
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(number)], cwd=shop.folder, check=False, timeout=60
-        )
-        assert done.returncode == -9
+        assert python(KILLED, str(number)) == -9
         assert shop.ledger().open_run("shop") is not None
         with shop.start_run() as run:
             said, _ = run.communicate(timeout=90)
         assert run.returncode == 0, said
         assert shop.lost_and_repeated(times=number) == (0, 0)
-
-
-def test_without_a_second_ring_that_kill_would_lose_them(shop, rabbitmq, worker):
-    made(shop, rabbitmq, 20, chunks=4)
-    worker()
-    here = {"cwd": shop.folder, "check": False, "timeout": 60}
-    subprocess.run([sys.executable, "-c", KILLED, "1"], **here)
-    never = "from penstock_celery.coordinator import Coordinator\n"
-    never += "Coordinator._due = lambda self, chunk, now: False\n"
-    never += "from penstock.cli import main\nmain(['run', 'shop.yaml', '-q', '--max-seconds', '4'])"
-    subprocess.run([sys.executable, "-c", never], **here)
-    lost, repeated = shop.lost_and_repeated()
+    python(KILLED, "1")
+    python(NEVER)
+    lost, repeated = shop.lost_and_repeated(times=times + 1)
     assert lost > 0
     assert repeated == 0
+    certify(
+        "killed between commit and enqueue",
+        "SQL to SQLite in 4 chunks, RabbitMQ",
+        times,
+        (0, 0),
+        "rings once",
+        1,
+        (lost, repeated),
+    )
 
 
 def _running(shop):
