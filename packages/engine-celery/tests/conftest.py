@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +283,30 @@ class Worker:
 def _no_project_of_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """Celery would look for the project of whoever has named one before."""
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+
+
+@pytest.fixture
+def blocked() -> Callable[[Any], AbstractContextManager[None]]:
+    """While entered, a RabbitMQ or Redis takes no messages, as it has no memory for them."""
+
+    @contextmanager
+    def blocked(server: Any) -> Iterator[None]:
+        _give_memory(server, 1)
+        try:
+            yield
+        finally:
+            _give_memory(server, 512_000_000)
+
+    return blocked
+
+
+def _give_memory(server: Any, size: int) -> None:
+    if server.title == "Redis":
+        server.call("redis-cli", "-p", str(server.port), "config", "set", "maxmemory", str(size))
+        return
+    control = Path(server.executable).with_name("rabbitmqctl")
+    node = server.environment()["RABBITMQ_NODENAME"]
+    server.call(control, "-n", node, "set_vm_memory_high_watermark", "absolute", str(size))
 
 
 @pytest.fixture

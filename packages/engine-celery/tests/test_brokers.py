@@ -31,6 +31,11 @@ def broker(request):
 
 
 @pytest.fixture
+def server(request):
+    return request.getfixturevalue(f"{request.node.callspec.params['broker']}_server")
+
+
+@pytest.fixture
 def rabbitmq(rabbitmq_server, request):
     queue = f"q{abs(hash(request.node.name))}"
     return rabbitmq_server.url(), queue
@@ -160,6 +165,40 @@ def test_ctrl_c_leaves_chunks_for_the_next_run(shop, rabbitmq, worker):
     assert run.returncode == 0, said
     assert "read 200 = written 200" in said
     assert shop.lost_and_repeated() == (0, 0)
+
+
+def test_who_waits_for_a_blocked_broker_can_be_stopped(shop, rabbitmq, rabbitmq_server, blocked):
+    made(shop, rabbitmq)
+    with blocked(rabbitmq_server), shop.start_run() as run:
+        until_blocked(run)
+        since = time.monotonic()
+        run.send_signal(2)
+        run.communicate(timeout=60)
+        assert run.returncode == 130
+        assert time.monotonic() - since < 10
+    assert not shop.paid()
+
+
+def test_a_broker_that_is_blocked_is_waited_for_until_it_is_not(
+    shop, broker, server, blocked, worker
+):
+    made(shop, broker)
+    worker()
+    with blocked(server):
+        run = shop.start_run()
+        until_blocked(run)
+        time.sleep(3)  # it is rung more than once
+    with run:
+        said, _ = run.communicate(timeout=90)
+    assert run.returncode == 0, said
+    assert "read 40 = written 40" in said
+    assert said.count("is blocked") == 1, "among the warnings of the report"
+    assert shop.lost_and_repeated() == (0, 0)
+
+
+def until_blocked(run):
+    line = next(line for line in run.stdout if "is blocked" in line)
+    assert line.endswith("; it is rung again until it answers\n")
 
 
 # ---- kills --------------------------------------------------------------------------------------

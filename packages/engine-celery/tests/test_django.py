@@ -172,6 +172,7 @@ RUN = (
     "from penstock_django import get_session",
     "from press.models import Item",
 )
+RINGS = "from penstock_celery.django import ring_again; print(ring_again(after=0))"
 ALL = "get_session(debug=False).run_in_celery(Item.objects.all(), 'double', celery_chunksize=4)"
 
 
@@ -234,7 +235,7 @@ def lost_by(press, *last):
     press.python(*RUN, DYING, *last, expect=-signal.SIGKILL)
     press.python(
         "import penstock_celery.django.running as running",
-        "running._ring = lambda bells: [running.do_items(*bell[:2]) for bell in bells]",
+        "running._ring = lambda bells: len([running.do_items(*bell[:2]) for bell in bells])",
         "running.ring_again(after=0)",
     )
     return 4 - (len(press.results()) - before)
@@ -278,7 +279,6 @@ def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop, certi
     start()
     dying = ["import os, penstock_celery.django.running as running"]
     dying += ["running._ring = lambda bells: os.kill(os.getpid(), 9)"]
-    rung = "from penstock_celery.django import ring_again; print(ring_again(after=0))"
     times = 50 if LONG else 1
     for number in range(times):
         new = range(40 * number + 1, 40 * number + 41)
@@ -293,7 +293,7 @@ def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop, certi
         assert "waiting" in press.states()
         lost = len(new) - (13 in new) - (len(press.results()) - len(there))
         assert lost == len(new) - (13 in new), "nobody was rung"
-        assert press.python(rung).strip() == "10"
+        assert press.python(RINGS).strip() == "10"
         shop.until(lambda: press.states() == {"done"}, 120)
         assert press.results() == [*there, *(n for n in new if n != 13)]
     certify(
@@ -534,6 +534,22 @@ def test_a_message_that_is_no_bell_is_refused(press, said, why):
     assert "a message for penstock.items is refused" in said
     assert why in said
     assert said.rstrip().endswith("refused")
+
+
+def test_who_saves_does_not_wait_for_a_broker_that_is_blocked(
+    press, rabbitmq_server, blocked, shop, start
+):
+    lines = ["import logging, sys; logging.basicConfig(stream=sys.stdout)"]
+    with blocked(rabbitmq_server):
+        press.environ["PRESS_BROKER"] = rabbitmq_server.url()
+        said = press.python(*lines, *RUN, ALL)
+        assert "ring_again will find what waits: it takes no messages, for want of memory" in said
+        again = press.python(*lines, *RUN, RINGS)
+        assert again.rstrip().endswith("\n0")
+    assert press.states() == {"waiting"}
+    start()
+    assert press.python(*RUN, RINGS) == "10\n"
+    shop.until(lambda: press.states() == {"done"}, 60)
 
 
 def test_a_broker_that_is_away_does_not_keep_items_from_being_saved(press):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from contextlib import contextmanager
+
 import pytest
+from celery import Celery
 
 from penstock import ConfigError, RunError, UsageError, load_pipeline
+from penstock_celery import bells, coordinator
+from penstock_celery.bells import Unheard
 
 
 def test_every_record_goes_through_once_and_the_report_adds_up(shop):
@@ -351,6 +358,38 @@ def test_a_broker_that_is_not_there_is_said_before_anything_is_done(shop):
     assert "engine: redis://:***@127.0.0.1:1/0 cannot be reached: Error 111" in str(run.error)
     assert "is the broker up, and is the url right?" in str(run.error)
     assert not shop.paid()
+
+
+def test_a_broker_that_goes_away_is_rung_until_it_is_back_and_that_is_said_once(shop, monkeypatch):
+    shop.make(40)
+    heard, answers = [], iter([True, *[False] * 3, *[True] * 9])
+
+    @contextmanager
+    def bell(app, task):
+        def ring(queue, *, run, chunk):
+            if not next(answers):
+                raise Unheard("nobody there", blocked=False)
+            heard.append(chunk)
+
+        yield ring
+
+    monkeypatch.setattr(coordinator, "bell", bell)
+    monkeypatch.setattr(coordinator, "_SILENCE", 0.01)
+    run, _ = shop.run(max_seconds=2)
+    assert heard == [1, 2, 3, 4]
+    (said,) = [one for one in run.warnings if "is rung again" in one]
+    assert said.endswith(" cannot be reached: nobody there; it is rung again until it answers")
+
+
+def test_a_broker_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(bells, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"amqp://127.0.0.1:{silent.getsockname()[1]}//"
+        app = Celery("shop", broker=url, set_as_current=False)
+        since = time.monotonic()
+        with pytest.raises(Unheard, match="timed out"), bells.bell(app, "a task") as ring:
+            ring("q", run="shop@1", chunk=1)
+    assert time.monotonic() - since < 5
 
 
 COUNTING = """

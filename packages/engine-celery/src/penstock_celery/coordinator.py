@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from celery.exceptions import OperationalError
-
 from penstock import EPOCH_END, Batch, ConnectError, DeadLetter, Input, RunError
 from penstock.failures import shape_of
 from penstock.journal import FailureGroup
 from penstock.runs import Run
 
 from .applications import application, broker_of, task_name
+from .bells import Unheard, bell
 from .engine import CeleryEngine
 from .fitness import check_fitness
 from .ledger import Ledger, LedgerRun, Summary
@@ -32,6 +31,7 @@ _BEGUN = 0
 _POLL = 0.2
 _DOUBLINGS = 5
 _ALONE = 30.0  # seconds without a worker until somebody is told
+_SILENCE = 2.0  # seconds until a broker that was not rung is rung again
 
 
 class Coordinator:
@@ -46,7 +46,8 @@ class Coordinator:
         self.merged: set[int] = set()
         self._moved = time.time()
         self._stand: Sequence[tuple[str, str]] = ()
-        self._told = self._reached = False
+        self._told = self._reached = self._unheard = False
+        self._not_before = 0.0
 
     def execute(self) -> None:
         """Until every chunk is done, or the run is stopped, or a chunk has failed for good."""
@@ -168,12 +169,11 @@ class Coordinator:
         if stand != self._stand:
             self._stand, self._moved = stand, now
         due = [chunk.number for chunk in chunks if self._due(chunk, now)]
-        if due:
+        if due and now >= self._not_before:
             try:
                 self._send(due)
-            except (OperationalError, OSError) as error:
-                self._unreachable(error)
-            self.ledger.rung(self.current, due)
+            except Unheard as error:
+                self._wait_for_broker(error)
         self._tell(chunks, now)
 
     def _due(self, chunk: Summary, now: float) -> bool:
@@ -185,31 +185,36 @@ class Coordinator:
         return chunk.rings == 0 or now - max(chunk.rung, self._moved) >= patience
 
     def _send(self, numbers: Sequence[int]) -> None:
-        with self.app.producer_or_acquire() as producer:
-            for number in numbers:
-                self.app.send_task(
-                    self.task,
-                    kwargs={"run": self.current.name, "chunk": number},
-                    queue=self.engine.queue,
-                    serializer="json",
-                    ignore_result=True,
-                    producer=producer,
-                    retry=False,
-                )
-        self._reached = True
+        heard = []
+        try:
+            with bell(self.app, self.task) as ring:
+                for number in numbers:
+                    ring(self.engine.queue, run=self.current.name, chunk=number)
+                    heard.append(number)
+        finally:
+            if heard:
+                self._reached = True
+                self.ledger.rung(self.current, heard)
+        self._unheard = False
 
-    def _unreachable(self, error: Exception) -> None:
-        """Without a broker nobody can begin; later, the chunks are safe and it may come back."""
+    def _wait_for_broker(self, why: Unheard) -> None:
+        """Without a broker nobody can begin; later, the chunks are safe and it may come back. So
+        may one that is there and takes nothing for now."""
         broker = broker_of(self.engine, self.app)
-        what = f"{broker} cannot be reached: {str(error).rstrip('.')}"
-        if not self._reached:
+        if not self._reached and not why.blocked:
             hint = "is the broker up, and is the url right?"
-            raise ConnectError(what, where="engine", hint=hint) from error
-        self._say(f"{what}; ringing again later")
+            raise ConnectError(
+                f"{broker} cannot be reached: {why}", where="engine", hint=hint
+            ) from why
+        self._reached, self._not_before = True, time.time() + _SILENCE
+        if not self._unheard:
+            self._unheard = True
+            what = "is blocked" if why.blocked else "cannot be reached"
+            self._say(f"{broker} {what}: {why}; it is rung again until it answers")
 
     def _tell(self, chunks: Sequence[Summary], now: float) -> None:
         idle = all(chunk.state == "waiting" or not chunk.held(now) for chunk in chunks)
-        if self._told or not idle or now - self._moved < _ALONE:
+        if self._told or self._unheard or not idle or now - self._moved < _ALONE:
             return
         self._told = True
         self._say(f"no worker has taken a chunk for {_ALONE:g} s; start one with: penstock celery")

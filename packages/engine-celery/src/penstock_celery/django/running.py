@@ -6,7 +6,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock import FencedError, UsageError
@@ -69,9 +69,9 @@ def ring_again(after: float = 60.0) -> int:
     connection = connections[_USING]
     table.make(connection)
     found = table.overdue(connection, time.time() - after)
-    _ring(found)
-    table.rung(connection, [(batch, chunk) for batch, chunk, _ in found])
-    return len(found)
+    heard = found[: _ring(found)]
+    table.rung(connection, [(batch, chunk) for batch, chunk, _ in heard])
+    return len(heard)
 
 
 def serve_items(app: Celery) -> None:
@@ -188,39 +188,37 @@ def _by_tasks(queue: str = "") -> bool:
     return bell == "tasks"
 
 
-def _ring(bells: Iterable[tuple[str, int, str]]) -> None:
-    """Ring; a broker that is away is no error of who saves: `ring_again` finds what waits."""
-    if _by_tasks():
-        _ring_by_tasks(bells)
-    else:
-        _ring_by_celery(bells)
+def _ring(bells: Sequence[tuple[str, int, str]]) -> int:
+    """Ring, and say for how many of the first it was heard; a broker that is away is no error of
+    who saves: `ring_again` finds what waits."""
+    return _ring_by_tasks(bells) if _by_tasks() else _ring_by_celery(bells)
 
 
-def _ring_by_tasks(bells: Iterable[tuple[str, int, str]]) -> None:
+def _ring_by_tasks(bells: Sequence[tuple[str, int, str]]) -> int:
     from . import tasks
 
     try:
         tasks.ring(bells)
     except Exception as error:  # each backend has its own for one that is away
         logger.error("no task can be enqueued, ring_again will find what waits: %s", error)
+        return 0
+    return len(bells)
 
 
-def _ring_by_celery(bells: Iterable[tuple[str, int, str]]) -> None:
+def _ring_by_celery(bells: Sequence[tuple[str, int, str]]) -> int:
     from celery import current_app
-    from celery.exceptions import OperationalError
 
+    from ..bells import Unheard, bell
+
+    heard = 0
     try:
-        for batch, chunk, queue in bells:
-            current_app.send_task(
-                TASK,
-                kwargs={"batch": batch, "chunk": chunk},
-                queue=queue or None,
-                serializer="json",
-                ignore_result=True,
-                retry=False,
-            )
-    except (OperationalError, OSError) as error:
+        with bell(current_app, TASK) as ring:
+            for batch, chunk, queue in bells:
+                ring(queue or None, batch=batch, chunk=chunk)
+                heard += 1
+    except Unheard as error:
         logger.error("the broker cannot be reached, ring_again will find what waits: %s", error)
+    return heard
 
 
 def _wrong(args: tuple[Any, ...], said: dict[str, Any]) -> str | None:
