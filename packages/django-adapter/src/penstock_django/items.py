@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from penstock import Batch, Input
 from penstock.store import decode_record, encode_record
 
-__all__ = ["Items", "Key", "item_of", "items_of", "key_of", "object_of", "type_of"]
+__all__ = ["Items", "Key", "item_of", "items_of", "key_of", "keys_of", "object_of", "type_of"]
 
 Key = tuple[int | None, str]
 """The content type and the primary key of a model object; None and the JSON of anything else."""
@@ -27,6 +27,21 @@ def key_of(item: Any) -> Key:
     if isinstance(item, Model):
         return (type_of(item).pk, str(item.pk))
     return (None, encode_record(item))
+
+
+def keys_of(items: Iterable[Any]) -> dict[int, Key]:
+    """What names each of these items, by its `id()`."""
+    types: dict[type, int] = {}  # many are of one model, and asking for it takes its time
+    found: dict[int, Key] = {}
+    for item in items:
+        if not isinstance(item, Model):
+            found[id(item)] = key_of(item)
+            continue
+        model = type(item)
+        if model not in types:
+            types[model] = type_of(item).pk
+        found[id(item)] = (types[model], str(item.pk))
+    return found
 
 
 def object_of(type_id: int | None, key: str) -> Any:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from penstock import Batch, Failure, Output, RecordError, RunError, Skip, Stage, each
 
 from .failing import error_of
-from .items import Key, key_of
+from .items import Key, keys_of
 from .models import PipelineError, PipelineTrack
 from .pipes import Bag, Pipe, PipeBreak, PipeContinue, PipeError, PipeIgnore
 from .tracking import Tracker, take_back, tracks_of
@@ -73,7 +73,7 @@ class Process(Stage):
 
     def _look_up(self, items: Sequence[Any]) -> None:
         """What is known of these items: what they gave before, and their errors."""
-        self._keys = {id(item): key_of(item) for item in items}
+        self._keys = keys_of(items)
         self._old, self._open = {}, {}
         by_type: dict[int | None, list[str]] = {}
         for type_id, text in self._keys.values():

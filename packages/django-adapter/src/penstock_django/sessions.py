@@ -16,13 +16,14 @@ from penstock import MemoryStore, PluginError, Plugins, Report, UsageError
 from penstock.build import pipeline_of
 from penstock.runs import Run
 
+from .inserting import create
 from .items import Items
 from .live import shown_live
 from .pipes import Bag, Pipe
 from .processing import Process, Results
 from .registry import registry
 from .tracking import revert
-from .units import Unit, create
+from .units import Unit
 
 if TYPE_CHECKING:
     from .models import PipelineTrack

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core import serializers
 from django.db import connections, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
+from .inserting import insert_into
 from .items import Key, key_of, type_of
 from .models import PipelineTrack
+
+if TYPE_CHECKING:
+    from .units import Done
 
 __all__ = [
     "Tracker",
@@ -44,17 +48,15 @@ class Tracker:
 
     def __init__(self, pipeline: str, trigger: str) -> None:
         self._using = router.db_for_write(PipelineTrack)
-        ops, own = connections[self._using].ops, PipelineTrack._meta
-        names = ", ".join(ops.quote_name(own.get_field(name).column) for name in _TRACK)
-        marks = ", ".join(["%s"] * len(_TRACK))
-        table = ops.quote_name(own.db_table)
-        self._insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 (no values)
+        fields = [PipelineTrack._meta.get_field(name) for name in _TRACK]
+        self._insert = insert_into(self._using, PipelineTrack, fields)
         self._same = (pipeline, trigger, "")
-        self._json = ops.adapt_json_value
+        self._json = connections[self._using].ops.adapt_json_value
 
-    def row(self, item: Any, key: Key, created: Sequence[Any], result: Any) -> Row | None:
-        """The track of an item that has created these objects, which are saved, and its result;
-        None when there is nothing to note."""
+    def row(self, done: Done) -> Row | None:
+        """The track of an item, whose objects are saved; None when there is nothing to note."""
+        key, result = done.key, done.result
+        created = done.created + done.to_save
         named = isinstance(result, Model)
         if key[0] is None or not (created or named):
             return None
@@ -64,7 +66,7 @@ class Tracker:
         ]
         of: Key = (None, "")
         if named and result.pk is not None:
-            of = key if result is item else key_of(result)
+            of = key if result is done.item else key_of(result)
         return (*key, self._json(info, None), *of)
 
     def put(self, rows: Sequence[Row]) -> None:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
 
+from .inserting import create
 from .items import Key
 
 if TYPE_CHECKING:
     from .tracking import Row, Tracker
 
-__all__ = ["Done", "Unit", "create", "save_now"]
+__all__ = ["Done", "Unit", "save_now"]
 
 
 class Done:
@@ -61,8 +60,9 @@ class Unit:
         self.tracker = tracker
         self.together = together
         self.connection = connections[using]
-        self._atomic: Any = None
-        self._inside = self._busy = False
+        self._atomic = transaction.atomic(using)  # it keeps nothing: one serves all items
+        self._watcher = self._before_query  # the same object each time, so that it is found
+        self._inside = self._entered = self._busy = False
         self._callbacks = 0
         self.created: list[Any] = []
         self._pending: list[Done] = []
@@ -81,18 +81,20 @@ class Unit:
             self._look_away()
 
     def _watch(self) -> None:
-        if self._before_query not in self.connection.execute_wrappers:
-            self.connection.execute_wrappers.append(self._before_query)
+        wrappers = self.connection.execute_wrappers
+        if self._watcher not in wrappers:
+            wrappers.append(self._watcher)
 
     def _look_away(self) -> None:
-        if self._before_query in self.connection.execute_wrappers:
-            self.connection.execute_wrappers.remove(self._before_query)
+        wrappers = self.connection.execute_wrappers
+        if self._watcher in wrappers:
+            wrappers.remove(self._watcher)
 
     def _before_query(
         self, execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         """Around queries of this connection (see Django's `execute_wrapper`)."""
-        if self._inside and self._atomic is None and not self._busy:
+        if self._inside and not self._entered and not self._busy:
             self.enter()
         return execute(sql, params, many, context)
 
@@ -104,15 +106,16 @@ class Unit:
 
     def enter(self, *, noted: bool = False) -> None:
         """Give the item its savepoint now; what is `noted` are the items before it."""
-        if self._atomic is not None:
+        if self._entered:
             return
         self._busy = True
         try:
-            self.flush()
+            if self._pending:
+                self.flush()
             if noted:
                 self.flush_tracks()
-            self._atomic = transaction.atomic(self.using)
             self._atomic.__enter__()
+            self._entered = True
             # Until the next item there is nothing more to wait for, and every query would pay.
             self._look_away()
         finally:
@@ -121,16 +124,14 @@ class Unit:
     def undo(self, error: BaseException) -> None:
         """Roll the item back."""
         self._inside = False
-        atomic, self._atomic = self._atomic, None
-        if atomic is not None:
-            self._watch()
-            atomic.__exit__(type(error), error, error.__traceback__)
+        if self._entered:
+            self._leave(type(error), error, error.__traceback__)
         else:  # what a failed item wanted done after the commit must not be done
             del self.connection.run_on_commit[self._callbacks :]
 
     def done(self, done: Done) -> None:
         """The item has come through: save what it gave, now or with others."""
-        if self._atomic is None:
+        if not self._entered:
             self._inside = False
             self._pending.append(done)
             self._waiting += len(done.to_save)
@@ -138,14 +139,21 @@ class Unit:
                 self.flush()
             return
         create(self.using, done.to_save)
-        self._rows.extend(self._tracks([done]))
+        if self.tracker is not None:
+            row = self.tracker.row(done)
+            if row is not None:
+                self._rows.append(row)
         if not self.together:
             self.flush_tracks()
         done.created = done.to_save = []  # noted; a batch of them need not be held
         self._inside = False
-        atomic, self._atomic = self._atomic, None
+        self._leave(None, None, None)
+
+    def _leave(self, *how: Any) -> None:
+        """Out of the savepoint, back to waiting for a query."""
+        self._entered = False
         self._watch()
-        atomic.__exit__(None, None, None)
+        self._atomic.__exit__(*how)
 
     # ---- many items -----------------------------------------------------------------------------
 
@@ -171,9 +179,7 @@ class Unit:
     def _tracks(self, items: Iterable[Done]) -> list[Row]:
         if self.tracker is None:
             return []
-        row = self.tracker.row
-        rows = (row(one.item, one.key, one.created + one.to_save, one.result) for one in items)
-        return [one for one in rows if one is not None]
+        return [row for row in map(self.tracker.row, items) if row is not None]
 
     def _save_all(self, items: Sequence[Done], objects: Sequence[Any]) -> None:
         with transaction.atomic(self.using):
@@ -200,41 +206,9 @@ class Unit:
                 done.error = error
 
 
-def create(using: str, objects: Sequence[Any], *, mixed: bool = False) -> None:
-    """Insert objects, many of a model at once. `mixed` ones may be put in another order, by their
-    models; what was saved already is saved again."""
-    groups: Iterable[tuple[Any, Iterable[Any]]] = groupby(objects, type)
-    if mixed:
-        by_model: dict[Any, list[Any]] = {}
-        for one in objects:
-            by_model.setdefault(type(one), []).append(one)
-        groups = by_model.items()
-    for model, group in groups:
-        together: list[Any] = []
-        for one in group:
-            if one._state.adding and not _one_by_one(model):
-                together.append(one)
-            else:
-                one.save(using=using)
-        if together:
-            _objects_of(model, using).bulk_create(together)
-
-
-@lru_cache(maxsize=256)
-def _objects_of(model: Any, using: str) -> Any:
-    """To make this for each item would take a tenth of the time of its insertion."""
-    return model._base_manager.using(using)
-
-
 def save_now(session: Any, objects: Sequence[Any]) -> None:
     """Save objects at once, as what the item gives that is being processed, if one is."""
     for one in objects:
         one.save(using=session.using)
     if session.unit is not None:
         session.unit.created.extend(objects)
-
-
-def _one_by_one(model: Any) -> bool:
-    """Models that cannot be created many at once: those with a parent's table, and trees, which
-    number their nodes when one is saved."""
-    return bool(model._meta.concrete_model._meta.parents) or hasattr(model, "_mptt_meta")
