@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,17 @@ def written(folder):
     return (folder / "written.txt").read_text().split()
 
 
-def store(folder):
-    return SqliteStore(Path(folder / ".penstock"))
+@pytest.fixture
+def store():
+    """The state in a folder; it is closed when the test has ended."""
+    with ExitStack() as made:
+
+        def store(folder):
+            found = SqliteStore(Path(folder / ".penstock"))
+            made.callback(found.close)
+            return found
+
+        yield store
 
 
 def test_show(cli, log):
@@ -96,7 +106,7 @@ def test_show_as_json(cli, log):
     assert (known["lease"], known["intent"], known["attempts"]) == (None, None, {})
 
 
-def test_show_what_a_run_that_died_left(cli, log):
+def test_show_what_a_run_that_died_left(cli, log, store):
     kept = store(log)
     now = time.time()
     generation = kept.lease("a", "elsewhere, process 1, started 2", now, now - 1, lambda _: True)
@@ -154,7 +164,7 @@ def test_a_rewound_log_is_read_again(cli, log):
     assert written(log) == ["1", "2", "4", "1", "2", "4"]
 
 
-def test_nothing_is_changed_without_a_yes(cli, log):
+def test_nothing_is_changed_without_a_yes(cli, log, store):
     done = log.penstock("state", "a.yaml", "rewind", "--to-start")
     assert (done.code, done.err) == (
         2,
@@ -165,7 +175,7 @@ def test_nothing_is_changed_without_a_yes(cli, log):
 
 
 @pytest.mark.parametrize("verb", ["rewind", "import"])
-def test_a_no_changes_nothing(cli, log, verb, monkeypatch, tmp_path):
+def test_a_no_changes_nothing(cli, log, verb, monkeypatch, tmp_path, store):
     class Terminal:
         def isatty(self):
             return True
@@ -182,7 +192,7 @@ def test_a_no_changes_nothing(cli, log, verb, monkeypatch, tmp_path):
     assert store(log).checkpoint("a") == before
 
 
-def test_nothing_is_changed_while_a_run_is_under_way(cli, log):
+def test_nothing_is_changed_while_a_run_is_under_way(cli, log, store):
     kept = store(log)
     now = time.time()
     kept.lease("a", this_process(), now, now + 60, lambda _: True)
@@ -236,7 +246,7 @@ MAKES = "; `penstock state PIPELINE export FILE` makes one\n"
         ({"letters": [{}]}, "is not complete: "),
     ],
 )
-def test_what_cannot_be_imported_is_refused(cli, log, change, says):
+def test_what_cannot_be_imported_is_refused(cli, log, change, says, store):
     kept = json.loads(cli("state", "a.yaml", "export").out)
     text = change if isinstance(change, str) else json.dumps({**kept, **change})
     (log / "kept.json").write_text(text)
@@ -331,7 +341,7 @@ def test_the_epochs_that_are_kept_are_shown(cli, counted):
     ]
 
 
-def test_a_run_goes_on_from_an_epoch_that_is_kept(cli, counted):
+def test_a_run_goes_on_from_an_epoch_that_is_kept(cli, counted, store):
     done = cli("state", "a.yaml", "rewind", "--to", "1", "--yes")
     assert (done.code, done.out.splitlines()) == (
         0,
@@ -363,7 +373,7 @@ def test_an_epoch_that_is_not_kept_is_told(cli, counted):
     )
 
 
-def test_what_was_put_into_place_since_is_not_gone_back_into(cli, counted):
+def test_what_was_put_into_place_since_is_not_gone_back_into(cli, counted, store):
     set_ = ["--set", "file.replaces=true"]
     assert counted.penstock("run", "a.yaml", "-q").code == 0
     done = cli("state", "a.yaml", "rewind", "--to", "1", "--yes", *set_)
