@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ SHOW = REPO / "examples" / "first-plugin" / "show.py"
 
 def show(wheels: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, SHOW, "--wheels", wheels, "--folder", folder]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    ours = {name: text for name, text in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=ours)
 
 
 @pytest.mark.timeout(600)
