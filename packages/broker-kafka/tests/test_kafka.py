@@ -390,6 +390,20 @@ def test_the_checkpoint_is_read_back_however_many_there_were(broker, topic, shop
     other.close()
 
 
+@pytest.mark.parametrize("longest", [1 << 20, 2000])
+def test_a_checkpoint_may_be_longer_than_a_message(broker, topic, shop, longest):
+    """As what a stage has seen of keys. What shorter ones leave of it is no checkpoint."""
+    output = opened(broker.output(topic, max_message_size=longest), "out", shop)
+    output.checkpoint(shop)
+    for epoch, size in enumerate([3.5, 0.1, 2.5, 1.2], 1):
+        keys = [f"{epoch}-{n}" * 40 for n in range(int(size * longest / 120))]
+        made = Checkpoint(shop, "run", epoch, states={"once": {"seen": keys}})
+        assert len(made.to_json()) > size * longest
+        output.commit(made)
+        assert output.checkpoint_of(shop) == made
+    output.close()
+
+
 def test_a_run_that_was_overtaken_cannot_commit(broker, topic, shop):
     first = opened(broker.output(topic), "out", shop)
     first.checkpoint(shop)

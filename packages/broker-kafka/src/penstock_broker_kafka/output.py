@@ -312,7 +312,7 @@ class KafkaOutput(TransactionalOutput):
 
     def _transact(self, checkpoint: Checkpoint, positions: Mapping[str, Any]) -> None:
         """Commit what was sent, with the checkpoint and the offsets that it was made of."""
-        from .checkpoints import STREAM
+        from .checkpoints import messages_of
         from .positions import of_group
 
         producer = self._begin()
@@ -320,8 +320,8 @@ class KafkaOutput(TransactionalOutput):
         groups = of_group(changed, self._cluster, checkpoint.pipeline)
 
         def work() -> None:
-            data, told = checkpoint.to_json().encode(), [(STREAM, self.stream.encode())]
-            producer.send(self._checkpoints, data, b"checkpoint", told)
+            for message in messages_of(checkpoint, self.stream, self.max_message_size):
+                producer.send(self._checkpoints, *message)
             for member, offsets in groups.items():
                 producer.send_offsets_to_transaction(offsets, member)
             producer.commit_transaction()
