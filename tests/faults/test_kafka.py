@@ -106,7 +106,7 @@ def without_transactions(one: Fleet) -> Wrong:
 
 @pytest.mark.timeout(300)
 def test_a_storm_of_members_loses_and_repeats_nothing(
-    fleet: Callable[..., Fleet], long: bool
+    fleet: Callable[..., Fleet], certify: Callable[..., None], long: bool
 ) -> None:
     one = fleet("storm")
     end = time.monotonic() + (120 if long else 15)
@@ -123,6 +123,12 @@ def test_a_storm_of_members_loses_and_repeats_nothing(
     print(f"{strikes} members have gone, {one.sent.count} messages: {found}")
     assert came, one.messages()
     assert found == Verdict()
+    certify(
+        "members come, leave and are killed" + (" for two minutes" if long else ""),
+        "a topic of Kafka to another, a group of four",
+        strikes,
+        found,
+    )
 
 
 # ---- to MongoDB ----------------------------------------------------------------------------------

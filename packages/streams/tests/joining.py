@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from penstock import Batch, Context
 from penstock.testing import Idle, ListInput
 from penstock_streams.joins import JoinInput, On
+from penstock_streams.merging import Edge, Start
 
 
 class Case(NamedTuple):
@@ -207,3 +208,23 @@ def _rows_of(case: Case, name: str, record: Any) -> list[Any]:
         if parts:
             found = [{**left, **right} for left in found for right in parts]
     return found
+
+
+class FromTheReaders(JoinInput):
+    """What is tempting: store where the readers are, not where what was given came from."""
+
+    def _batch(self, rows: list[Any], start: Any, over: int) -> Any:
+        read_to = self._root.part.mark()
+        states = [_where_read(edge) for edge in self._root.edges]
+        mark = {**read_to, "edges": states, "unmatched": 0}
+        return super()._batch(rows, {"mark": mark, "skip": 0}, 0)
+
+
+def _where_read(edge: Edge) -> dict[str, Any]:
+    mark: Start = edge.side.part.mark()
+    inner = [_where_read(one) for one in edge.side.edges]
+    return {
+        "from": {"mark": {**(mark or {}), "edges": inner, "unmatched": 0}, "skip": 0},
+        "matched": 0,
+        "unmatched": 0,
+    }

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from joining import Case, Read, cases, expected, read, rows, set_aside
+from joining import Case, FromTheReaders, Read, cases, expected, read, rows, set_aside
 
 from penstock_streams import joins as join_module
 from penstock_streams import merging as merging_module
 from penstock_streams.joins import JoinInput
-from penstock_streams.merging import Edge, Start
 
 EXAMPLES = 400 if os.environ.get("PENSTOCK_FAULTS") == "long" else 60
 quick = settings(
@@ -97,31 +96,11 @@ def test_a_join_resumes_exactly_after_a_kill_at_every_record(case):
     resumes_at_every_record(case)
 
 
-class _FromTheReaders(JoinInput):
-    """What is tempting: store where the readers are, not where what was given came from."""
-
-    def _batch(self, rows: list[Any], start: Any, over: int) -> Any:
-        read_to = self._root.part.mark()
-        states = [_where_read(edge) for edge in self._root.edges]
-        mark = {**read_to, "edges": states, "unmatched": 0}
-        return super()._batch(rows, {"mark": mark, "skip": 0}, 0)
-
-
-def _where_read(edge: Edge) -> dict[str, Any]:
-    mark: Start = edge.side.part.mark()
-    inner = [_where_read(one) for one in edge.side.edges]
-    return {
-        "from": {"mark": {**(mark or {}), "edges": inner, "unmatched": 0}, "skip": 0},
-        "matched": 0,
-        "unmatched": 0,
-    }
-
-
 def test_positions_taken_from_the_readers_would_lose_records():
     @given(cases())
     @settings(quick, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
     def wrong(case):
-        resumes_at_every_record(case, _FromTheReaders)
+        resumes_at_every_record(case, FromTheReaders)
 
     with pytest.raises(AssertionError):
         wrong()
