@@ -4,6 +4,7 @@ again where there are no transactions is there once."""
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -79,6 +80,19 @@ def test_documents_and_checkpoint_become_visible_together(replica_set):
         output.commit(kept)
         assert there(replica_set) == [1, 2]
         assert output.checkpoint("p") == kept
+
+
+def test_a_checkpoint_that_no_document_can_hold_is_a_sentence(replica_set):
+    with opened(replica_set) as output:
+        write(output, 1)
+        with pytest.raises(RunError) as caught:
+            output.commit(checkpoint(1, states={"once": {"seen": "k" * 16 * 1024**2}}))
+        found = re.sub(r"[\d,]{9,}", "16,777,300", str(caught.value))
+        assert found == (
+            "penstock_checkpoints: the checkpoint has 16,777,300 bytes, and a document holds 16 MiB; "
+            'let stages remember less, or keep it with the runs by transactions: "off"'
+        )
+    assert there(replica_set) == []
 
 
 def test_what_is_not_committed_is_gone(replica_set):

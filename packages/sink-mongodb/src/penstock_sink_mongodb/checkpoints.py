@@ -13,11 +13,12 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from penstock import Checkpoint, FencedError
+from penstock import Checkpoint, FencedError, RunError
 
 __all__ = ["COLLECTION", "Checkpoints", "identity"]
 
 COLLECTION = "penstock_checkpoints"
+_LARGEST = 16 * 1024**2 - 4096  # of a document, but for what else is in it
 
 
 def identity(checkpoint: Checkpoint) -> tuple[int, int, str, bool]:
@@ -63,7 +64,7 @@ class Checkpoints:
             "epoch": checkpoint.epoch,
             "generation": checkpoint.generation,
             "run_id": checkpoint.run_id,
-            "checkpoint": checkpoint.to_json(),
+            "checkpoint": _fitting(checkpoint.to_json()),
         }
         there = self._in.find_one({"_id": key}, session=session)
         if there is None:
@@ -86,3 +87,14 @@ class Checkpoints:
         same = {"_id": self._key(checkpoint.pipeline), "epoch": checkpoint.epoch}
         done = replace(checkpoint, finished=True)
         self._now.update_one(same, {"$set": {"checkpoint": done.to_json()}})
+
+
+def _fitting(text: str) -> str:
+    size = len(text.encode())
+    if size > _LARGEST:
+        raise RunError(
+            f"the checkpoint has {size:,} bytes, and a document holds 16 MiB",
+            where=COLLECTION,
+            hint='let stages remember less, or keep it with the runs by transactions: "off"',
+        )
+    return text
