@@ -197,6 +197,7 @@ leaves = (
     | st.text(alphabet=st.characters(exclude_categories=()))
     | st.binary()
     | st.decimals(allow_nan=False)
+    | st.uuids()
     | st.dates()
     | st.times()
     | st.datetimes(timezones=st.none() | st.just(timezone.utc))

@@ -220,9 +220,16 @@ def test_a_position_of_another_order_is_refused(place):
     )
 
 
-@pytest.mark.parametrize("key", ["2026-01-31 08:30:00", "2026-01-31 08:30:00.25+00:00"])
-def test_a_key_of_any_type_survives_as_json(postgres, key):
-    postgres.do("CREATE TABLE t (at TIMESTAMPTZ PRIMARY KEY)", f"INSERT INTO t VALUES ('{key}')")
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("TIMESTAMPTZ", "2026-01-31 08:30:00"),
+        ("TIMESTAMPTZ", "2026-01-31 08:30:00.25+00:00"),
+        ("UUID", "0b8f6a52-7a0e-4d0e-9c55-3f1f8c1d2e4a"),
+    ],
+)
+def test_a_key_of_any_type_survives_as_json(postgres, kind, key):
+    postgres.do(f"CREATE TABLE t (at {kind} PRIMARY KEY)", f"INSERT INTO t VALUES ('{key}')")
     _, [(_, batch)] = read(postgres)
     assert read(postgres, batch.resume) == ([], [])
 

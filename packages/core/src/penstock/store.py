@@ -515,9 +515,12 @@ def _plain(value: Any) -> Any:
 def _plain_special(value: Any) -> Any:
     from datetime import date, datetime, time
     from decimal import Decimal
+    from uuid import UUID
 
     if isinstance(value, Decimal):
         return {"$decimal": str(value)}
+    if isinstance(value, UUID):
+        return {"$uuid": str(value)}
     for name, kind in (("$datetime", datetime), ("$date", date), ("$time", time)):
         if isinstance(value, kind):
             return {name: value.isoformat()}
@@ -551,6 +554,7 @@ def _rich(value: Any) -> Any:
 def _untag(tag: str, inner: Any) -> Any:
     from datetime import date, datetime, time
     from decimal import Decimal
+    from uuid import UUID
 
     if tag == "$tuple":
         return tuple(map(_rich, inner))
@@ -562,6 +566,7 @@ def _untag(tag: str, inner: Any) -> Any:
         "$bytes": bytes.fromhex,
         "$int": lambda text: int(text, 16),
         "$decimal": Decimal,
+        "$uuid": UUID,
         "$datetime": datetime.fromisoformat,
         "$date": date.fromisoformat,
         "$time": time.fromisoformat,
