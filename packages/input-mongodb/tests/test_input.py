@@ -243,6 +243,19 @@ def test_parts_together_read_the_same_documents(place, parts):
     assert len(found) == min(parts, len(ids))
 
 
+def test_a_part_is_the_whole_with_bounds_that_json_can_hold(place):
+    place.base.c.insert_many([{"_id": ObjectId()} for _ in range(9)])
+    whole = place.input()
+    parts = whole.split(3)
+    for part in parts:
+        bounds = {
+            name: value for name, value in vars(part).items() if vars(whole).get(name) != value
+        }
+        assert bounds
+        assert json.loads(json.dumps(bounds)) == bounds
+    assert len(parts) == 3
+
+
 # ---- servers -----------------------------------------------------------------------------------
 
 

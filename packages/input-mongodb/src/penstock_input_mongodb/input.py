@@ -55,9 +55,9 @@ class MongoInput(Input):
         default=30.0, help="How long to wait for the server.", check=_positive, example="5s"
     )
 
-    _low: Sequence[Any] = ()
-    _high: Sequence[Any] = ()
-    """Where a part begins and ends, by _id; nothing for no bound."""
+    _low: str = ""
+    _high: str = ""
+    """Where a part begins and ends, by _id, as in a position; nothing for no bound."""
 
     def check(self) -> None:
         if not self.database and not database_of(self.uri):
@@ -162,7 +162,7 @@ class MongoInput(Input):
 
     def _query(self, values: Sequence[Any]) -> dict[str, Any]:
         from .order import after, at_least, before
-        from .values import as_filter
+        from .values import as_filter, from_text
 
         parts = [as_filter(self.filter)] if self.filter else []
         if self.cursor:
@@ -170,9 +170,9 @@ class MongoInput(Input):
         if values:
             parts.append(after(self._order, values))
         elif self._low:
-            parts.append(at_least("_id", self._low[0]))
+            parts.append(at_least("_id", *from_text(self._low)))
         if self._high:
-            parts.append(before("_id", self._high[0]))
+            parts.append(before("_id", *from_text(self._high)))
         return {"$and": parts} if parts else {}
 
     def _named(self) -> list[str]:
@@ -233,7 +233,7 @@ class MongoInput(Input):
         """At most `n` inputs with about as many documents each, by ranges of _id."""
         from penstock_mongodb.client import sentences
 
-        from .values import EXACT
+        from .values import EXACT, as_text
 
         client = self._connect()
         try:
@@ -241,13 +241,13 @@ class MongoInput(Input):
                 found = client[self._base].get_collection(self.collection, codec_options=EXACT)
                 query = self._query(())
                 count = found.count_documents(query)
-                bounds: list[list[Any]] = []
+                bounds: list[str] = []
                 for part in range(1, n):
                     at = count * part // n
                     ids = found.find(query, {"_id": 1}).sort("_id", 1).skip(at).limit(1)
-                    bound = [one["_id"] for one in ids]
-                    if at and bound and bound not in bounds:
-                        bounds.append(bound)
+                    bound = [as_text([one["_id"]]) for one in ids]
+                    if at and bound and bound[0] not in bounds:
+                        bounds += bound
         finally:
             client.close()
         parts: list[Input] = []
