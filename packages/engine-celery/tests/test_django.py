@@ -49,12 +49,17 @@ USE_TZ = True
 """,
     "press/__init__.py": "",
     "press/models.py": """
+import uuid
 from django.db import models
 
 class Item(models.Model):
     number = models.IntegerField()
 
 class Result(models.Model):
+    number = models.IntegerField()
+
+class Ticket(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     number = models.IntegerField()
 """,
     "press/pipes.py": """
@@ -305,6 +310,42 @@ def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop, certi
         1,
         (lost, 0),
     )
+
+
+PRINT = """
+engine: {use: celery, broker_url: "memory://", ledger: "sqlite:///ledger.db", chunks: 4}
+inputs:
+  tickets: {use: django, model: press.Ticket, fields: [number]}
+outputs:
+  results: {use: django, model: press.Result}
+pipes:
+  print: [tickets, results]
+"""
+
+
+def test_a_pipeline_whose_input_and_output_are_models_is_run_in_chunks(press):
+    """Whatever the key of the model."""
+    (press.folder / "print.yaml").write_text(PRINT)
+    said = press.python(
+        "from pathlib import Path",
+        "from press.models import Ticket",
+        "Ticket.objects.bulk_create(Ticket(number=n) for n in range(40))",
+        "from penstock import load_pipeline",
+        "from penstock.stores.sqlite import SqliteStore",
+        "from penstock.supervise import supervise",
+        "from penstock_celery.chunks import do_chunk",
+        "from penstock_celery.ledger import Ledger",
+        "pipeline, store = load_pipeline('print.yaml'), SqliteStore(Path('.penstock'))",
+        "store.open()",
+        "supervise(pipeline, store, max_seconds=0.3)",
+        "ledger = Ledger('sqlite:///ledger.db')",
+        "run = ledger.open_run('print')",
+        "ledger.set_state(run, 'open')",
+        "for n in (1, 2, 3, 4): print(do_chunk(pipeline, ledger, run.name, n, 30.0))",
+        "print(supervise(load_pipeline('print.yaml'), store)[1].balance)",
+    )
+    assert said.splitlines() == ["done"] * 4 + ["read 40 = written 40 + filtered 0 + dead 0"]
+    assert press.results() == list(range(40))
 
 
 TASKS = """
