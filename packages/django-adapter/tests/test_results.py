@@ -72,10 +72,12 @@ def test_D09_running_elsewhere_is_handed_on_with_everything_it_needs(db, setting
         session.run_in_celery("news.import", items, queue="q")
     expected = {"debug": False, "chunksize": 5, "direct_save": False, "atomic": True}
     expected["trigger_from_name"] = None
+    runs = [options.pop("batch") for options, *_ in given]
     assert given == [
         (expected, items, "news.import", 3, "q"),
         (expected, items, "news.import", 10, "q"),
     ]
+    assert set(runs) == set(RunReport.objects.values_list("run_id", flat=True))
     with settings(PENSTOCK_RUN_IN_CELERY="nowhere.run"), pytest.raises(PluginError) as caught:
         session.run_in_celery(items, "news.import")
     assert "items cannot be run in Celery" in str(caught.value)

@@ -495,6 +495,29 @@ def test_D09_every_chunk_is_a_session_of_its_own(press):
     assert press.results() == [1, 1, 1, 2, 2, 3, 3]
 
 
+def test_the_chunks_of_a_batch_are_one_run(press):
+    lines = [
+        "import penstock_celery.django.running as running",
+        "from penstock_celery.django import states_of",
+        "from penstock_django.live import under_way",
+        "from penstock_django.models import RunReport",
+        "running._ring = lambda bells: None",
+        "batch = get_session(debug=False).run_in_celery(Item.objects.all()[:6], 'stops', 2)",
+        "print(states_of(batch))",
+        "for n in (1, 2, 3): print(running.do_items(batch, n), [r['done'] for r in under_way()])",
+        "print(RunReport.objects.get().status, states_of(batch))",
+        "print(__import__('json').loads(RunReport.objects.get().report)['error'])",
+    ]
+    assert press.python(*RUN, *lines).splitlines() == [
+        "{'waiting': (3, None)}",
+        "failed [0]",
+        "done [2]",
+        "done []",
+        "failed {'done': (2, None), 'failed': (1, 'PipeError: all of it')}",
+        "1 chunk of 3 failed: PipeError: all of it",
+    ]
+
+
 def test_a_chunk_whose_workers_always_die_is_given_up(press):
     lines = [
         "import penstock_celery.django.running as running",

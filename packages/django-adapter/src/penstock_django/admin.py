@@ -72,6 +72,11 @@ def _cells(node: Mapping[str, Any]) -> list[Any]:
     return [node.get("name", ""), node.get("use", ""), arrived, *counts, round(node.get("rate", 0))]
 
 
+def _chunks(run: Mapping[str, Any]) -> str:
+    """How many chunks are done of a run in chunks; "" for another one."""
+    return f"{run['chunks_done']} of {run['chunks']} chunks" if run.get("chunks") else ""
+
+
 def _live(run: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of a run that is under way."""
     nodes = [dict(zip(_COLUMNS, _cells(node), strict=True)) for node in run["nodes"]]
@@ -83,6 +88,7 @@ def _live(run: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": run["seconds"],
         "done": run.get("done", run["balance"]["read"]),
         "total": run.get("total", 0),
+        "chunks": _chunks(run),
         "nodes": nodes,
         "url": url if there else "",  # a run of pipes has its row when its transaction has ended
     }
@@ -95,7 +101,7 @@ class RunReportAdmin(_Shown):
     list_display = ["run_id", "pipeline", "state", "read", "written", "failed", "took"]
     list_filter = ["status", "pipeline"]
     search_fields = ["run_id", "pipeline"]
-    fields = ["run_id", "pipeline", "state", "took", "nodes", "said"]
+    fields = ["run_id", "pipeline", "state", "took", "chunks", "nodes", "said"]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.live)
@@ -133,6 +139,9 @@ class RunReportAdmin(_Shown):
 
     def failed(self, run: RunReport) -> int:
         return sum(node["failed"] for node in json.loads(run.report).get("nodes", []))
+
+    def chunks(self, run: RunReport) -> str:
+        return _chunks(json.loads(run.report)) or "-"
 
     @admin.display(description="nodes")
     def nodes(self, run: RunReport) -> str:

@@ -23,6 +23,8 @@ from django.db import DatabaseError, connections
 from penstock.holder import alive, this_process
 from penstock.journal import Report, balance_of
 
+from .batches import CHUNKS, settle
+
 if TYPE_CHECKING:
     from penstock.runs import Run
 
@@ -141,6 +143,7 @@ def under_way() -> list[dict[str, Any]]:
     """The reports of the runs that are under way, newest first, as far as they have said."""
     from .models import RunReport
 
+    settle()
     running = RunReport.objects.filter(status="running")
     found = {
         row.run_id: json.loads(row.report) for row in running if is_alive(row.holder, row.told)
@@ -162,6 +165,8 @@ def status_of(run: Any) -> str:
 
 
 def is_alive(holder: str, told: float) -> bool:
-    """Whether a run that has said so last is still under way."""
+    """Whether a run that has said so last is still under way. One in chunks waits for workers."""
+    if holder == CHUNKS:
+        return True
     lives = alive(holder)
     return told > time() - LIVES if lives is None else lives

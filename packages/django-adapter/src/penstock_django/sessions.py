@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +16,7 @@ from penstock import MemoryStore, PluginError, Plugins, Report, UsageError
 from penstock.build import pipeline_of
 from penstock.runs import Run
 
+from . import batches
 from .inserting import create
 from .items import Items
 from .live import shown_live
@@ -48,7 +49,8 @@ class Session:
     DEBUG. `chunksize` is how many items are read at a time, and how many results wait to be saved.
     `direct_save` saves each result at once. `atomic` makes a run one transaction, in which each
     item has a savepoint; without it each item has a transaction. `progress` is true for a line on
-    standard error, or a function that is told of it. `using` is the database.
+    standard error, or a function that is told of it. `using` is the database, `batch` the run of
+    many chunks that this session does one of.
     """
 
     unit: Unit | None
@@ -65,6 +67,7 @@ class Session:
         mode: str | None = None,
         progress: bool | Progress = False,
         using: str = "default",
+        batch: str | None = None,
     ) -> None:
         if mode is not None:
             raise UsageError(
@@ -83,6 +86,7 @@ class Session:
         self.atomic = atomic
         self.trigger_from_name = trigger_from_name
         self.using = using
+        self.batch = batch
         self.unit = None
         self.results: list[Any] = []
         """What the pipeline that was run last gave."""
@@ -120,7 +124,7 @@ class Session:
             name, cls = registry.find(name or _default_name(items, first))
         self._reports = []
         try:
-            with transaction.atomic(self.using) if self.atomic else _nothing():
+            with transaction.atomic(self.using) if self.atomic else nullcontext():
                 report = self._run(name, cls, items, self.trigger_from_name or "")
         finally:
             self._running.clear()
@@ -133,13 +137,19 @@ class Session:
         """Run a pipeline over items in workers of Celery, each chunk in a session of its own.
 
         It is done by the function that the setting PENSTOCK_RUN_IN_CELERY names, that of
-        penstock-engine-celery if nothing is set: it is given this session's `options`, the items,
-        the pipeline's stored name, the chunk's size and the queue.
+        penstock-engine-celery if nothing is set: it is given this session's `options` and the run
+        that is kept of all chunks, the items, the pipeline's stored name, the chunk's size and the
+        queue. What it returns is returned.
         """
         from django.utils.module_loading import import_string
 
         if isinstance(items, str) and name is not None and not isinstance(name, str):
             items, name = name, items
+        if celery_chunksize < 1:
+            raise UsageError(
+                f"celery_chunksize must be at least 1, got {celery_chunksize!r}",
+                where="run_in_celery",
+            )
         items = _as_items(items)
         first = _first_of(items)
         if first is None:
@@ -154,7 +164,13 @@ class Session:
                 hint="pip install penstock-engine-celery, or name a function in "
                 "PENSTOCK_RUN_IN_CELERY",
             ) from error
-        return run(self.options, items, route, celery_chunksize, queue)
+        count = items.count() if isinstance(items, QuerySet) else len(items)
+        chunks = -(-count // celery_chunksize)
+        with transaction.atomic(self.using):
+            run_id = batches.begin(route, count, chunks, self.using)
+            name = run({**self.options, "batch": run_id}, items, route, celery_chunksize, queue)
+            batches.name_it(run_id, str(name or ""), self.using)
+        return name
 
     def _run(self, name: str, cls: type[Pipe], items: Any, trigger: str) -> Report:
         """Run what it depends on, the pipeline itself, and what it triggers."""
@@ -192,7 +208,7 @@ class Session:
         plan.spec.components["process"].settings.on_error = "skip"  # their errors have rows here
         run: Run = plan.start(store=MemoryStore())
         run.failures.breaker = False
-        with shown_live(run, self.using, lambda: {"done": process.seen, "total": source.total}):
+        with self._shown(run, process, source):
             report = run.execute()
         self._reports.append(report)
         if process.fatal is not None:
@@ -200,6 +216,12 @@ class Session:
         if run.error is not None:
             raise run.error
         return report
+
+    def _shown(self, run: Run, process: Process, source: Items) -> AbstractContextManager[None]:
+        """Says how far it is; one of many chunks is part of what another run says."""
+        if self.batch is not None:
+            return nullcontext()
+        return shown_live(run, self.using, lambda: {"done": process.seen, "total": source.total})
 
     def _save(self, pipe: Pipe) -> None:
         """Save what `prepare` or `finish` gave; it is of no item, so it is not tracked."""
@@ -224,6 +246,9 @@ class Session:
         from .store import put_report
 
         reports, self._reports = self._reports, []
+        if self.batch is not None:
+            batches.add(self.batch, reports, self.using)
+            return
         for report in reports:
             put_report(report.to_dict(), self.using)
 
@@ -252,11 +277,6 @@ class _Line:
             text += f", {rate:.0f}/s, {max(total - done, 0) / rate:.0f} s left"
         self.stream.write(text + end)
         self.stream.flush()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _as_items(items: Any) -> Any:

@@ -6,6 +6,7 @@ saves what came of it. Django is imported by whoever calls, never when this pack
 
 from __future__ import annotations
 
+from .progress import states_of
 from .running import do_items, ring_again, run_in_celery, serve_items
 
-__all__ = ["do_items", "ring_again", "run_in_celery", "serve_items"]
+__all__ = ["do_items", "ring_again", "run_in_celery", "serve_items", "states_of"]

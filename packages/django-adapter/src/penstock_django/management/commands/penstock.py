@@ -58,11 +58,13 @@ class Command(BaseCommand):
         return report.exit_code
 
     def _runs(self, parser: argparse.ArgumentParser, words: list[str]) -> int:
+        from ...batches import settle
         from ...live import status_of
         from ...models import RunReport
 
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="show so many")
         options = parser.parse_args(words)
+        settle()
         for run in RunReport.objects.all()[: options.limit]:
             status = status_of(run)
             self.stdout.write(f"{run.run_id}  {run.pipeline}  {status}  {run.seconds:.2f} s")

@@ -18,7 +18,8 @@
 
   const head = (run) => {
     const done = run.total ? `${run.done} of ${run.total} items` : `${run.done} read`;
-    return `${run.pipeline}: ${done}, ${run.seconds.toFixed(0)} s`;
+    const chunks = run.chunks ? `, ${run.chunks}` : "";
+    return `${run.pipeline}: ${done}${chunks}, ${run.seconds.toFixed(0)} s`;
   };
 
   const card = (run) => {
