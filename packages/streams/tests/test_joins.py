@@ -80,6 +80,21 @@ def test_many_matches_of_many_are_given_in_batches_of_bounded_size():
     assert max(len(batch.records) for batch in out.batches) <= 512
 
 
+def test_few_matches_of_many_are_given_together():
+    out = ListOutput()
+    inputs = {"a": listed(numbers(*range(8000)), 500), "b": listed(numbers(*range(0, 8000, 50)))}
+    run(JoinInput(inputs=inputs, on=SAME, shape="nested"), out)
+    assert [one["a"]["id"] for one in out.values] == [*range(0, 8000, 50)]
+    assert [len(batch.records) for batch in out.batches] == [40, 40, 40, 40]  # of 4 x 500 each
+
+
+def test_what_is_given_together_does_not_wait_when_nothing_is_ready():
+    out = ListOutput()
+    a = [*numbers(1, 2), Idle(), {"id": 3}, {"id": 4}]
+    run(JoinInput(inputs={"a": listed(a, 1), "b": listed(numbers(1, 2, 3, 4))}, on=SAME), out)
+    assert [len(batch.records) for batch in out.batches] == [2, 2]
+
+
 def test_a_star_keeps_what_has_a_match_in_every_stream():
     on = {"b": On(left="id", right="id"), "c": On(left=field("id") + 1, right="id")}
     made = joined(on, a=numbers(1, 2, 3), b=numbers(1, 2), c=numbers(2, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from penstock import (
     BATCH_SIZE,
@@ -27,6 +27,8 @@ from .parts import Part, Stretch
 from .shapes import Nested, Rows, Tree
 
 __all__ = ["JoinInput", "On"]
+
+_STRETCHES = 4  # whose rows are given together
 
 
 @component
@@ -203,6 +205,9 @@ class JoinInput(Input):
         return min(known) if known else None
 
     def read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
+        return _together(self._read(positions))
+
+    def _read(self, positions: Mapping[str, Any]) -> Iterator[Batch | None]:
         position = positions.get(self.context.name)
         own = f"{self.context.name}/"
         self._told.clear()
@@ -341,6 +346,36 @@ class JoinInput(Input):
         parts = [self._tree(other, on) for other, on in self._joined_to(name)]
         shared = frozenset[str]() if own is None else own.shared
         return Tree(name, parts, shared)
+
+
+def _together(batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+    """The same in fewer batches: where many elements have no match, a stretch gives few rows.
+
+    What has come is held back for a few stretches at most, and not when nothing is ready."""
+    held: Batch | None = None
+    stretches = 0
+    for batch in batches:
+        given = len(batch.records) if batch is not None else 0
+        if held is not None:
+            if given and stretches < _STRETCHES and len(held.records) + given <= BATCH_SIZE:
+                _extend(held, cast(Batch, batch))
+                stretches += 1
+                continue
+            yield held
+            held = None
+        if given:
+            held, stretches = batch, 1
+        else:
+            yield batch
+    if held is not None:
+        yield held
+
+
+def _extend(held: Batch, batch: Batch) -> None:
+    """Take in the rows that come next, and where they end."""
+    held.records = [*held.records, *batch.records]
+    held.ordinals = range(held.ordinals[0], batch.ordinals[-1] + 1)
+    held.resume = batch.resume
 
 
 def _elements_in(rows: int, ends: list[int] | None) -> tuple[int, int]:
