@@ -63,6 +63,13 @@ class Gone(Away):
     tries = 99
 
 
+class SecondDies(Waits):
+    def open(self, context):
+        super().open(context)
+        if context.pipeline[-1] == "2":
+            os.kill(os.getpid(), 9)
+
+
 class NeverThere(Shares):
     def open(self, context):
         raise ConnectError("is not there", where="server")
@@ -234,6 +241,21 @@ class TestWithSignals:
         done = folder.penstock("run", "shop.yaml", "--workers", "2")
         assert done.code == 1
         assert done.err.count("starting it again") >= 4
+
+    def test_what_is_ended_for_another_one_does_not_say_what_was_wrong(self, shop):
+        folder = shop(input="SecondDies")
+        done = folder.penstock("run", "shop.yaml", "--workers", "2")
+        assert done.err.count("worker 2 was ended by SIGKILL; starting it again") == 4
+        assert "worker 1: read 3 = written 2 + filtered 0 + dead 1; interrupted" in done.err
+        assert done.code == 1, "nobody has asked it to stop"
+
+    def test_one_that_somebody_stops_ends_the_others(self, shop):
+        folder = shop(input="Waits")
+        process = folder.begin("run", "shop.yaml", "--workers", "2")
+        wait_for(folder / "pid-1", folder / "pid-2")
+        os.kill(int((folder / "pid-2").read_text()), signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 143
 
     def test_what_fails_in_one_ends_the_others(self, shop):
         folder = shop(stage="fails")

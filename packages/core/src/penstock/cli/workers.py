@@ -32,6 +32,7 @@ from .showing import print_json
 __all__ = ["follow_parent", "run_workers"]
 
 _DEATHS = 5
+_DRAINED = 128 + signal.SIGTERM
 _SHORT = 10.0  # seconds: who dies sooner again and again is not started any more
 _NAP = 0.05
 
@@ -59,8 +60,10 @@ def run_workers(options: Any, pipeline: Pipeline) -> int:
         return 128 + received
     codes = {worker.code for worker in workers if worker.code is not None}
     failed = codes - {0, EXIT_LETTERS}
+    if failed == {_DRAINED}:  # somebody has stopped one of them
+        return _DRAINED
     if failed:  # those that were ended on the way do not say what was wrong
-        return min((code for code in failed if code > 0), default=EXIT_FAILED)
+        return min((code for code in failed - {_DRAINED} if code > 0), default=EXIT_FAILED)
     return EXIT_LETTERS if EXIT_LETTERS in codes else 0
 
 
