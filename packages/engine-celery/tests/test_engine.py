@@ -303,6 +303,7 @@ def test_a_worker_with_another_pipeline_leaves_the_chunk_to_others(shop, caplog)
             "takes one writer",
         ),
         (("transformers", 'use: "paying:pay", nap: 0.0', 'use: "keeping:Keeps"'), "keeps state"),
+        (("transformers", 'use: "paying:pay", nap: 0.0', 'use: "keeping:Draws"'), "keeps state"),
     ],
 )
 def test_a_pipeline_that_several_workers_cannot_do_is_refused(shop, change, message):
@@ -426,4 +427,9 @@ class Keeps(Transformer):
 
     def snapshot(self):
         return 1
+
+
+@component
+class Draws(Keeps):
+    keeps_state = False  # as a sample, by source and ordinal: chunks have others than the whole
 """

@@ -45,7 +45,9 @@ def _wrong(node: NodeRun) -> Iterator[tuple[str, str]]:
             yield "takes one writer, not several workers", "write to a table or a stream"
         elif one.replaces:
             yield "replaces all that was there, and so would every chunk", "append or upsert"
-    elif isinstance(one, Stage) and one.keeps_state:
+    elif isinstance(one, Stage) and type(one).snapshot is not Stage.snapshot:
+        # Whatever its options are: a sample that keeps nothing goes by source and ordinal, which in
+        # chunks are others than in the whole.
         yield "keeps state, and each chunk would have its own", "do this in a pipeline behind it"
 
 
