@@ -105,6 +105,77 @@ def test_a_file_and_python_give_the_same(folder):
     assert pipeline.warnings == []
 
 
+TWICE = field("id") * 2
+
+
+@pytest.mark.parametrize(
+    ("declared", "made"),
+    [
+        ({"time": "id * 2", "size": "20s"}, {"time": TWICE, "size": 20}),
+        (
+            {"kind": "hopping", "time": "id * 2", "size": "20s", "every": 10},
+            {"kind": "hopping", "time": TWICE, "size": 20, "every": 10},
+        ),
+        (
+            {"kind": "sliding", "time": "id", "size": "4s"},
+            {"kind": "sliding", "time": "id", "size": 4},
+        ),
+        (
+            {"kind": "session", "time": "t", "gap": "3s", "lateness": "1m"},
+            {"kind": "session", "time": "t", "gap": 3, "lateness": 60},
+        ),
+        ({"kind": "count", "size": 4}, {"kind": "count", "size": 4}),
+        ({"kind": "change", "key": "id // 10"}, {"kind": "change", "key": field("id") // 10}),
+        (
+            {"time": "t", "size": "10s", "give": "late"},
+            {"time": field("t"), "size": 10, "give": "late"},
+        ),
+    ],
+    ids=["tumbling", "hopping", "sliding", "session", "count", "change", "late"],
+)
+def test_every_kind_of_window_is_the_same_in_a_file_and_in_python(folder, declared, made):
+    import sys
+
+    aggregate = {"n": "count()", "total": "sum(id)"}
+    file = json.loads(json.dumps(FILE))
+    file["inputs"] = {"orders": {"use": "reading:rows", "path": "orders.json"}}
+    window = {"use": "window", "kind": "tumbling", **declared, "aggregate": aggregate}
+    file["transformers"]["window"] = window
+    file["pipes"] = {"main": ["orders", "window", "out"]}
+    (folder / "windows.json").write_text(json.dumps(file))
+    sys.modules.pop("reading", None)
+    assert run(folder / "windows.json").ok
+    out = ListOutput()
+    options = {"kind": "tumbling", **made, "aggregate": {"n": "count()", "total": ("sum", "id")}}
+    assert run(ListInput(values=ORDERS), Window(**options), out).ok
+    assert sys.modules["reading"].Out.written == out.values
+    assert len(out.values) > 2
+
+
+def test_an_outer_join_is_the_same_in_a_file_and_in_python(folder):
+    import sys
+
+    file = json.loads(json.dumps(FILE))
+    join = file["inputs"]["paid"]
+    join["shape"] = "nested"
+    del join["inputs"]["before"], join["on"]["before"]
+    join["on"]["payments"] = {"left": "id", "right": "order * 3", "kind": "outer"}
+    file["pipes"] = {"main": ["paid", "out"]}
+    (folder / "outer.json").write_text(json.dumps(file))
+    sys.modules.pop("reading", None)
+    assert run(folder / "outer.json").ok
+    out = ListOutput()
+    outer = JoinInput(
+        inputs={"orders": ListInput(values=ORDERS), "payments": ListInput(values=PAYMENTS)},
+        on={"payments": On(left="id", right=field("order") * 3, kind="outer")},
+        shape="nested",
+    )
+    assert run(outer, out).ok
+    assert sys.modules["reading"].Out.written == out.values
+    assert [one for one in out.values if one["orders"] is None]
+    assert [one for one in out.values if not one["payments"]]
+
+
 def test_parts_are_streams_of_a_broker_as_well(folder):
     bus = {"use": "file", "path": "bus"}
     (folder / "collect.json").write_text(
