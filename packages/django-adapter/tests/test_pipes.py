@@ -142,6 +142,14 @@ def test_D08_items_and_name_come_in_any_order(db, kind):
     assert numbers() == [1]
 
 
+@pytest.mark.parametrize("given", [("a word", "echo"), ("echo", "a word"), ("echo", "echo")])
+def test_D08_a_text_is_an_item_too(db, given):
+    pipeline("echo")(Pipe)
+    session = get_session()
+    session.run(*given)
+    assert session.results == ["echo" if given == ("echo", "echo") else "a word"]
+
+
 def test_D08_the_items_may_name_their_pipeline(db):
     get_session(debug=True).run(Raw.objects.create(text="a b"))
     assert News.objects.get().title == "a b"
@@ -154,12 +162,13 @@ def test_D08_nothing_is_run_over_nothing(db):
     assert get_session().run(SourceItem.objects.all(), "discount_sum") is None
 
 
-def test_D08_an_unknown_name_is_refused_with_the_nearest(db):
+@pytest.mark.parametrize(
+    ("written", "meant"), [("discount_sun", "discount_sum.default"), ("stepp", "step.default")]
+)
+def test_D08_an_unknown_name_is_refused_with_the_nearest(db, written, meant):
     with pytest.raises(UsageError) as caught:
-        get_session().run([1], "discount_sun")
-    assert "no pipeline named 'discount_sun'; did you mean 'discount_sum.default'?" in str(
-        caught.value
-    )
+        get_session().run([1], written)
+    assert f"no pipeline named {written!r}; did you mean {meant!r}?" in str(caught.value)
 
 
 # ---- D10 to D16: the flow -----------------------------------------------------------------------

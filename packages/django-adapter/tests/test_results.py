@@ -428,6 +428,16 @@ def test_D38_items_need_be_no_models(place):
     assert PipelineError.objects.filter(fixed=None).count() == 0
 
 
+def test_D38_objects_that_were_never_saved_are_not_taken_for_one_another(place):
+    for text in ("a", "b", "bad"):
+        get_session(debug=False).run([Raw(text=text)], "news.import")
+    assert sorted(News.objects.values_list("title", flat=True)) == ["a", "b"]
+    error = PipelineError.objects.get()
+    assert (error.item_type, error.item, error.item_repr) == (None, None, "<Raw: bad>")
+    error.do_fix_it()  # there is nothing to do it with
+    assert PipelineError.objects.get().fixed is None
+
+
 def test_the_old_results_can_be_seen_while_an_item_is_processed_again(db):
     seen = []
 

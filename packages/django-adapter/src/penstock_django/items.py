@@ -14,7 +14,8 @@ from penstock.store import decode_record, encode_record
 __all__ = ["Items", "Key", "item_of", "items_of", "key_of", "keys_of", "object_of", "type_of"]
 
 Key = tuple[int | None, str]
-"""The content type and the primary key of a model object; None and the JSON of anything else."""
+"""The content type and the primary key of a model object; None and the JSON of anything else, also
+of an object that was never saved."""
 
 
 def type_of(model: Any) -> Any:
@@ -24,7 +25,7 @@ def type_of(model: Any) -> Any:
 
 def key_of(item: Any) -> Key:
     """What names an item in the tables."""
-    if isinstance(item, Model):
+    if isinstance(item, Model) and item.pk is not None:
         return (type_of(item).pk, str(item.pk))
     return (None, encode_record(item))
 
@@ -34,7 +35,7 @@ def keys_of(items: Iterable[Any]) -> dict[int, Key]:
     types: dict[type, int] = {}  # many are of one model, and asking for it takes its time
     found: dict[int, Key] = {}
     for item in items:
-        if not isinstance(item, Model):
+        if not isinstance(item, Model) or item.pk is None:
             found[id(item)] = key_of(item)
             continue
         model = type(item)

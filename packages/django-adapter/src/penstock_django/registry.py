@@ -61,7 +61,7 @@ class Registry:
         """The stored name and the class of a pipeline; UsageError when there is none."""
         found = self.resolve(name)
         if found is None:
-            near = nearest(name, list(self._routes))
+            near = nearest(full(name), list(self._routes))
             raise UsageError(
                 f"no pipeline named {name!r}",
                 hint=f"did you mean {near!r}?"

@@ -112,8 +112,7 @@ class Session:
         the items; there is none if there were no items. Raises PipeError when a pipe did, and
         everything is rolled back then.
         """
-        if isinstance(items, str) and name is not None and not isinstance(name, str):
-            items, name = name, items
+        items, name = _in_order(items, name)
         items = _as_items(items)
         first = _first_of(items)
         if first is None:
@@ -143,8 +142,7 @@ class Session:
         """
         from django.utils.module_loading import import_string
 
-        if isinstance(items, str) and name is not None and not isinstance(name, str):
-            items, name = name, items
+        items, name = _in_order(items, name)
         if celery_chunksize < 1:
             raise UsageError(
                 f"celery_chunksize must be at least 1, got {celery_chunksize!r}",
@@ -277,6 +275,15 @@ class _Line:
             text += f", {rate:.0f}/s, {max(total - done, 0) / rate:.0f} s left"
         self.stream.write(text + end)
         self.stream.flush()
+
+
+def _in_order(items: Any, name: Any) -> tuple[Any, Any]:
+    """Items and name, whichever came first; of two texts the name is that of a pipeline."""
+    if not isinstance(items, str) or name is None:
+        return items, name
+    if isinstance(name, str) and (registry.resolve(name) or not registry.resolve(items)):
+        return items, name
+    return name, items
 
 
 def _as_items(items: Any) -> Any:
