@@ -128,6 +128,30 @@ def test_D07_a_session_has_options(db, settings):
         get_session(chunksize=0)
 
 
+def test_D07_objects_and_what_is_noted_of_them_are_in_one_database(db, settings):
+    with pytest.raises(UsageError) as caught:
+        get_session(using="archive")
+    assert str(caught.value) == (
+        "get_session: the database 'archive' has not the tables of penstock_django, which are in "
+        "'default'; leave using out, or have a database router put both into one"
+    )
+
+    class Archive:
+        def db_for_write(self, model, **_):
+            return "archive" if model._meta.app_label == "penstock_django" else None
+
+    with settings(DATABASE_ROUTERS=[Archive()]):
+        assert get_session(using="archive").using == "archive"
+        with pytest.raises(UsageError, match="'default' has not the tables"):
+            get_session()
+
+
+def test_D07_a_session_may_do_what_another_pipeline_triggers(db):
+    items = [Raw.objects.create(text="a")]
+    get_session(trigger_from_name="by.hand").run(items, "news.import")
+    assert PipelineTrack.objects.get(pipeline_name="news.import").trigger_from_name == "by.hand"
+
+
 @pytest.mark.parametrize("kind", ["queryset", "list", "tuple", "one"])
 def test_D08_items_and_name_come_in_any_order(db, kind):
     items = sources(1)

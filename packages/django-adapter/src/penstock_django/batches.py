@@ -74,18 +74,18 @@ def add(run_id: str, reports: list[Report], using: str) -> None:
         _change(run_id, using, done)
 
 
-def settle(using: str = "default") -> None:
+def settle() -> None:
     """End the runs of which the ledger has no chunk left to do: some were given up, or their items
     are gone, and these never say so themselves."""
     from .models import RunReport
 
-    open_ = RunReport.objects.using(using).filter(status="running", holder=CHUNKS)
-    states_of = _ledger() if open_.exists() else None
-    for row in open_ if states_of is not None else ():
+    open_ = list(RunReport.objects.filter(status="running", holder=CHUNKS))
+    states_of = _ledger() if open_ else None
+    for row in open_:
         batch = json.loads(row.report)["batch"]
         states = states_of(batch) if states_of is not None and batch else {}
         if states and not {"waiting", "running"} & states.keys():
-            _change(row.run_id, using, partial(_end, states=states))
+            _change(row.run_id, row._state.db or "default", partial(_end, states=states))
 
 
 def _end(report: dict[str, Any], states: States) -> None:

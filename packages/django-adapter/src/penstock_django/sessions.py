@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from django.conf import settings
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import Model, QuerySet
 
 from penstock import MemoryStore, PluginError, Plugins, Report, UsageError
@@ -49,8 +49,8 @@ class Session:
     DEBUG. `chunksize` is how many items are read at a time, and how many results wait to be saved.
     `direct_save` saves each result at once. `atomic` makes a run one transaction, in which each
     item has a savepoint; without it each item has a transaction. `progress` is true for a line on
-    standard error, or a function that is told of it. `using` is the database, `batch` the run of
-    many chunks that this session does one of.
+    standard error, or a function that is told of it. `using` is the database, which is that of the
+    tables of penstock_django; `batch` is the run of many chunks that this session does one of.
     """
 
     unit: Unit | None
@@ -79,6 +79,7 @@ class Session:
             raise UsageError(
                 f"chunksize must be at least 1, got {chunksize!r}", where="get_session"
             )
+        _refuse_two_databases(using)
         self.context = Bag(context or {})
         self.debug = settings.DEBUG if debug is None else debug
         self.chunksize = chunksize
@@ -275,6 +276,19 @@ class _Line:
             text += f", {rate:.0f}/s, {max(total - done, 0) / rate:.0f} s left"
         self.stream.write(text + end)
         self.stream.flush()
+
+
+def _refuse_two_databases(using: str) -> None:
+    """What is saved here and tracked there could not be rolled back together."""
+    from .models import PipelineTrack
+
+    there = router.db_for_write(PipelineTrack)
+    if using != there:
+        raise UsageError(
+            f"the database {using!r} has not the tables of penstock_django, which are in {there!r}",
+            where="get_session",
+            hint="leave using out, or have a database router put both into one",
+        )
 
 
 def _in_order(items: Any, name: Any) -> tuple[Any, Any]:
