@@ -358,7 +358,7 @@ def test_a_kill_between_commit_and_enqueue_loses_no_chunk(shop, rabbitmq, worker
         command = [sys.executable, "-c", lines, *arguments]
         return subprocess.run(command, cwd=shop.folder, check=False, timeout=60).returncode
 
-    times = 50 if LONG else 4
+    times = 50 if LONG else 3
     for number in range(1, times + 1):
         assert python(KILLED, str(number)) == -9
         assert shop.ledger().open_run("shop") is not None

@@ -96,15 +96,33 @@ def test_celery_is_set_to_what_is_safe():
     }
 
 
-def test_a_time_limit_must_be_below_the_visibility_timeout_of_redis():
+def test_a_time_limit_must_be_below_the_visibility_timeout_of_redis(shop):
     with pytest.raises(ConfigError) as caught:
-        application(engine(time_limit=7200.0))
+        engine(time_limit=7200.0)
+    assert (
+        "time_limit of 7200 s is not below visibility_timeout of 3600 s; a message would come "
+        "again while its chunk is run: raise visibility_timeout"
+    ) in str(caught.value)
+    engine(time_limit=7200.0, visibility_timeout=9000.0)
+    engine(time_limit=7200.0, broker_url="amqp://h//")
+    shop.make(1, broker="redis://h/0")
+    with pytest.raises(ConfigError, match=r"shop\.yaml:.*engine: time_limit of 7200 s"):
+        shop.pipeline("engine.time_limit=2h")
+
+
+def test_so_must_that_of_somebodys_own_application(tmp_path, monkeypatch):
+    (tmp_path / "slow_tasks.py").write_text(
+        "from celery import Celery\n"
+        "app = Celery('own', broker='redis://h/0', set_as_current=False)\n"
+        "app.conf.update(accept_content=['json'], task_time_limit=7200)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        application(CeleryEngine(ledger=LEDGER, app="slow_tasks:app"))
     assert (
         "engine.time_limit: 7200 s is not below the broker's visibility_timeout of 3600 s; "
         "a message would come again while its chunk is run: raise visibility_timeout"
     ) in str(caught.value)
-    application(engine(time_limit=7200.0, visibility_timeout=9000.0))
-    application(engine(time_limit=7200.0, broker_url="amqp://h//"))
 
 
 def test_an_application_must_accept_nothing_but_json(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 
@@ -10,8 +10,7 @@ from penstock import ConfigError, PluginError, Problem
 from penstock.options import mask, secrets_of
 from penstock.plugins import load
 
-if TYPE_CHECKING:
-    from .engine import CeleryEngine
+from .engine import CeleryEngine, is_redis
 
 __all__ = ["application", "broker_of", "refuse_unsafe", "task_name"]
 
@@ -67,7 +66,7 @@ def _ours(engine: CeleryEngine) -> Celery:
 
 
 def _transport_options(engine: CeleryEngine) -> dict[str, Any]:
-    if _is_redis(engine.broker_url):
+    if is_redis(engine.broker_url):
         # Otherwise what was lost is looked for only every 100 s.
         return {"visibility_timeout": engine.visibility_timeout, "unacked_restore_throttle": 1}
     return {"confirm_publish": True} if engine.broker_url.startswith("amqp") else {}
@@ -92,7 +91,7 @@ def _wrong(app: Celery) -> list[tuple[str, str, str]]:
     limit = conf.task_time_limit
     options = conf.broker_transport_options or {}
     visible = float(options.get("visibility_timeout", _VISIBILITY))
-    if limit is not None and _is_redis(conf.broker_url or "") and limit >= visible:
+    if limit is not None and is_redis(conf.broker_url or "") and limit >= visible:
         found.append(
             (
                 "time_limit",
@@ -101,7 +100,3 @@ def _wrong(app: Celery) -> list[tuple[str, str, str]]:
             )
         )
     return found
-
-
-def _is_redis(url: str) -> bool:
-    return url.startswith(("redis", "sentinel", "unix"))

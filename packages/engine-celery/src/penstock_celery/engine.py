@@ -10,7 +10,7 @@ from penstock_sql.urls import Url, check_url
 if TYPE_CHECKING:
     from penstock.runs import Run
 
-__all__ = ["CeleryEngine"]
+__all__ = ["CeleryEngine", "is_redis"]
 
 
 def _positive(value: float) -> None:
@@ -79,8 +79,18 @@ class CeleryEngine:
     def check(self) -> None:
         if bool(self.broker_url) == bool(self.app):
             raise ValueError("give either broker_url or app")
+        limit, visible = self.time_limit, self.visibility_timeout
+        if limit is not None and is_redis(self.broker_url) and limit >= visible:
+            raise ValueError(
+                f"time_limit of {limit:g} s is not below visibility_timeout of {visible:g} s; "
+                "a message would come again while its chunk is run: raise visibility_timeout"
+            )
 
     def execute(self, run: Run) -> None:
         from .coordinator import Coordinator
 
         Coordinator(self, run).execute()
+
+
+def is_redis(url: str) -> bool:
+    return url.startswith(("redis", "sentinel", "unix"))
