@@ -222,14 +222,9 @@ four = [Item.objects.create(number=number) for number in range(4)]  # old ones a
 batch = get_session(debug=False).run_in_celery(four, "double")
 """
 APART = """
-table.finish(connection, table.take(connection, batch, 1, 600.0))
-with transaction.atomic(): running._run(table.ItemChunk(batch, 1, 1, "double", *chunk_of()))
-"""
-CHUNK_OF = """
-def chunk_of():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT items, options FROM penstock_celery_items WHERE batch = %s", [batch])
-        return cursor.fetchone()
+chunk = table.take(connection, batch, 1, 600.0)
+table.finish(connection, chunk)
+with transaction.atomic(): running._run(chunk)
 """
 
 
@@ -266,7 +261,7 @@ def test_D09_items_are_done_once_though_workers_are_killed(press, start, shop, c
     assert press.results() == [n for n in range(1, count + 1) if n != 13]
     assert press.errors() == ["LookupError"]
     assert lost_by(press, "running.do_items(batch, 1)") == 0
-    lost = lost_by(press, CHUNK_OF, APART)
+    lost = lost_by(press, APART)
     assert lost == 4
     certify(
         "workers and their processes killed",
