@@ -422,6 +422,38 @@ def test_a_run_that_was_overtaken_cannot_commit(broker, topic, shop):
     assert records_of(read(broker, topic)[0]) == [{"n": 2}]
 
 
+class Lost:
+    """What comes of a message that was on its way when the producer was given a new epoch."""
+
+    error = load().errors.InvalidProducerEpochError()
+
+    def get(self, timeout):
+        raise self.error
+
+
+@pytest.mark.parametrize("checkpoint", [True, False], ids=["checkpoint", "record"])
+def test_a_commit_that_has_lost_messages_is_none(broker, topic, shop, monkeypatch, checkpoint):
+    """The client library calls it done, and has sent no commit."""
+    output = opened(broker.output(topic), "out", shop)
+    output.checkpoint(shop)
+    output.write(Batch([{"n": 1}]))
+    output._producer.flush()
+    send = output._producer.send
+
+    def sent(*message):
+        if checkpoint:
+            return Lost()
+        output._failed(Lost.error)
+        return send(*message)
+
+    monkeypatch.setattr(output._producer, "send", sent)
+    monkeypatch.setattr(output._producer, "commit_transaction", output._producer.flush)
+    with pytest.raises(FencedError):
+        output.commit(Checkpoint(shop, "run", 1))
+    output.close()
+    assert records_of(read(broker, topic)[0]) == []
+
+
 def test_an_epoch_that_took_too_long_is_told_so(broker, topic, shop):
     output = opened(broker.output(topic, transaction_timeout=1.0), "out", shop)
     output.checkpoint(shop)

@@ -320,11 +320,20 @@ class KafkaOutput(TransactionalOutput):
         groups = of_group(changed, self._cluster, checkpoint.pipeline)
 
         def work() -> None:
-            for message in messages_of(checkpoint, self.stream, self.max_message_size):
+            sent = [
                 producer.send(self._checkpoints, *message)
+                for message in messages_of(checkpoint, self.stream, self.max_message_size)
+            ]
             for member, offsets in groups.items():
                 producer.send_offsets_to_transaction(offsets, member)
             producer.commit_transaction()
+            # The library says so too when the cluster has refused what was on its way, and the
+            # producer was given a new epoch: then nothing was committed.
+            for one in sent:
+                one.get(self.broker.request_timeout)
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
 
         self._guard(work, checkpoint.pipeline)
         self._begun, self._last = None, checkpoint
