@@ -19,6 +19,8 @@ from faults.oracle import Verdict
 from penstock_testkit.servers import Kafka, MongoDB, Server, running
 from penstock_testkit.servers.mongodb import Standalone
 
+pytestmark = pytest.mark.needs_real_kafka("say in what the guarantees claim")
+
 KILL, LEAVE = signal.SIGKILL, signal.SIGTERM
 NAIVE = "inserts documents"
 
@@ -42,8 +44,6 @@ def fleet(kafka_server: Kafka, tmp_path: Path) -> Iterator[Callable[..., Fleet]]
 
 @pytest.mark.holds("replayable", "transactional")
 @pytest.mark.timeout(480)
-# The client library leaves a socket open each time it finds no broker.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_goes_in_comes_out_once_when_members_are_killed(
     fleet: Callable[..., Fleet], kafka_server: Kafka, certify: Callable[..., None], long: bool
 ) -> None:
@@ -171,7 +171,6 @@ def judged(one: Fleet, documents: Documents) -> Verdict:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", [MongoDB, Standalone])
 def test_there_is_one_document_for_each_message_when_members_are_killed(
     fleet: Callable[..., Fleet],

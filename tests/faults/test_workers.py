@@ -17,6 +17,7 @@ from faults.windows import KEYED, Herd, InFolder, OnKafka
 
 from penstock_testkit.servers import Kafka
 
+REAL = pytest.mark.needs_real_kafka("say in what the guarantees claim")
 KILL, LEAVE = signal.SIGKILL, signal.SIGTERM
 LEAVES_BEHIND = "leaves the states behind"
 WHERE = {InFolder: "a stream in a folder", OnKafka: "a topic of Kafka"}
@@ -43,10 +44,13 @@ def herd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..
 
 
 @pytest.mark.timeout(400)
-# The client library leaves a socket open each time it finds no broker.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
-    ("kind", "engine"), [(InFolder, "inline"), (InFolder, "threads"), (OnKafka, "inline")]
+    ("kind", "engine"),
+    [
+        (InFolder, "inline"),
+        (InFolder, "threads"),
+        pytest.param(OnKafka, "inline", marks=REAL),
+    ],
 )
 def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
     herd: Callable[..., Herd],

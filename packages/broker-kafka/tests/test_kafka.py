@@ -107,6 +107,14 @@ def test_a_topic_is_read_in_the_order_in_which_it_was_written(broker, topic, tra
     assert records_of(batches) == [{"n": n} for n in range(2000)]
     assert {batch.source for batch in batches} == {"clicks/0"}
     assert positions["clicks/0"]["offset"] == 2000
+    taken = [ordinal for batch in batches for ordinal in batch.ordinals]
+    assert taken == list(range(1, 2001))
+
+
+@pytest.mark.needs_real_kafka("answers of several batches")
+def test_an_answer_is_cut_into_batches_of_a_length(broker, topic):
+    write(broker, topic, [{"n": n} for n in range(2000)])
+    batches, _ = read(broker, topic)
     assert [batch.ordinals[0] for batch in batches][:2] == [1, 513]
 
 
@@ -274,6 +282,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent(broker, topic, 
     assert records_of(read(broker, topic)[0]) == ["a", "c"]
 
 
+@pytest.mark.needs_real_kafka("settings of topics")
 def test_what_the_topic_does_not_take_fails_the_epoch_and_none_of_it_is_there(broker, topic):
     admin = load().KafkaAdminClient(bootstrap_servers=broker.bootstrap, proxy_url=direct())
     admin.create_topics({topic: {"num_partitions": 1, "configs": {"max.message.bytes": "2000"}}})
@@ -306,6 +315,7 @@ def test_an_input_ends_at_a_mark_in_every_partition_and_goes_on_after_it(make, t
     assert sorted(one["n"] for one in records_of(again)) == list(range(10, 20))
 
 
+@pytest.mark.needs_real_kafka("answers of several batches")
 def test_a_mark_is_written_once_however_often_the_end_is_told(broker, topic, shop):
     output = opened(broker.output(topic, end_of_stream=True), "out", shop)
     output.checkpoint(shop)
@@ -357,6 +367,7 @@ def test_the_lag_is_told(broker, topic):
 # ---- transactions -----------------------------------------------------------------------------------
 
 
+@pytest.mark.needs_real_kafka("sight of open transactions")
 def test_nothing_is_seen_before_the_commit_and_nothing_is_left_of_what_was_taken_back(
     broker, topic, shop
 ):
@@ -533,6 +544,7 @@ def test_what_a_pipeline_told_its_group_does_not_keep_it_from_starting_over(brok
     assert members(broker, topic, "a", {})[0] == [{"n": 1}]  # --fresh, or its state is gone
 
 
+@pytest.mark.needs_real_kafka("answers of several batches")
 def test_where_a_pipeline_was_outweighs_what_it_told_its_group(broker, topic):
     """Its database may have been put back to yesterday, positions and all."""
     write(broker, topic, [{"n": n} for n in range(1000)], transactions=False)
@@ -585,6 +597,7 @@ def test_what_another_worker_has_committed_is_read_and_leaves_it_alone(broker, t
     other.close()
 
 
+@pytest.mark.needs_real_kafka("sight of open transactions")
 def test_and_only_when_it_is_decided_what_becomes_of_it(broker, topic, shop):
     """The cluster may carry out a commit of somebody who is dead by now."""
     one = opened(broker.output(topic), "out", f"{shop}@1")
@@ -631,6 +644,7 @@ def test_where_states_move_an_epoch_without_records_is_refused_too(broker, topic
 # ---- what is lost, and mistakes ---------------------------------------------------------------------
 
 
+@pytest.mark.needs_real_kafka("deletion of messages")
 def test_who_has_not_read_what_was_deleted_is_told(broker, topic):
     write(broker, topic, [{"n": n} for n in range(10)], transactions=False)
     _, positions = read(broker, topic)

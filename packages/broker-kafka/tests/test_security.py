@@ -19,6 +19,7 @@ from penstock_broker_kafka.clients import settings
 from penstock_broker_kafka.sockets import direct, tls, tls_problem
 from penstock_testkit.servers import Kafka, free_port, running
 from penstock_testkit.servers.base import require
+from penstock_testkit.servers.kafka import mocked
 
 LISTENERS = ("ssl", "sasl_plaintext", "sasl_ssl")
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -109,7 +110,7 @@ class Secured(Kafka):
 
 @pytest.fixture(scope="module")
 def secured() -> Iterator[Secured]:
-    if os.environ.get("PENSTOCK_TEST_KAFKA"):
+    if os.environ.get("PENSTOCK_TEST_KAFKA") or mocked():
         pytest.skip("needs a Kafka with users and certificates of its own")
     with running(Secured) as server:
         yield server

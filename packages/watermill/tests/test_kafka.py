@@ -24,9 +24,6 @@ from penstock_watermill import (
 
 NUMBERS = itertools.count(1)
 
-# On a busy machine connections fail, and then the client library leaves their sockets open.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 LOCATIONS = [{"time": t, "x": t * t} for t in range(0, 60, 10)]
 
 

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from penstock_broker_file.stream import Limits, Staged, Stream
 from penstock_broker_kafka.library import load
+from penstock_broker_kafka.sockets import direct
 
 from .members import Members
 from .oracle import Verdict
@@ -233,17 +234,16 @@ class OnKafka(Herd):
         super().__init__(folder, name, **options)
 
     def make(self) -> None:
-        admin = load().KafkaAdminClient(bootstrap_servers=self.url)
+        admin = load().KafkaAdminClient(bootstrap_servers=self.url, proxy_url=direct())
         admin.create_topics({one: {"num_partitions": PARTITIONS} for one in self.streams})
         admin.wait_for_topics(list(self.streams))
         admin.close()
         self.connect()
 
     def connect(self) -> None:
-        self._producer = load().KafkaProducer(bootstrap_servers=self.url, linger_ms=5)
-        self._watcher = load().KafkaConsumer(
-            bootstrap_servers=self.url, isolation_level="read_committed"
-        )
+        servers = {"bootstrap_servers": self.url, "proxy_url": direct()}
+        self._producer = load().KafkaProducer(**servers, linger_ms=5)
+        self._watcher = load().KafkaConsumer(**servers, isolation_level="read_committed")
 
     def send(self, lines: Mapping[int, Sequence[str]]) -> None:
         for number, some in lines.items():
@@ -267,7 +267,6 @@ class OnKafka(Herd):
         return found
 
     def disconnect(self) -> None:
-        """The client library leaves a socket open each time that it finds no broker."""
         self._producer.close()
         self._watcher.close()
 

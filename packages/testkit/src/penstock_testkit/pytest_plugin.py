@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .servers.kafka import kafka_server
+import pytest
+
+from .servers.kafka import kafka_server, skip_on_mock
 from .servers.mariadb import mariadb_server
 from .servers.mongodb import mongo_java_server, mongodb_server, mongodb_standalone
 from .servers.postgresql import postgresql_server
@@ -19,3 +21,12 @@ __all__ = [
     "rabbitmq_server",
     "redis_server",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    line = "needs_real_kafka(what): skipped where the Kafka is that of librdkafka, which has none"
+    config.addinivalue_line("markers", line)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    skip_on_mock(item)

@@ -6,7 +6,7 @@ A machine without a server skips the tests that want it; with REQUIRE_SERVICES=1
 from __future__ import annotations
 
 from .base import Server, free_port, require, running
-from .kafka import Kafka
+from .kafka import Kafka, MockKafka
 from .mariadb import MariaDB
 from .mongodb import MongoDB, MongoJava
 from .postgresql import PostgreSQL
@@ -16,6 +16,7 @@ from .redis import Redis
 __all__ = [
     "Kafka",
     "MariaDB",
+    "MockKafka",
     "MongoDB",
     "MongoJava",
     "PostgreSQL",

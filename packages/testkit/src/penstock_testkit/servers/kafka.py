@@ -1,7 +1,8 @@
 """An Apache Kafka 4: one node, KRaft, loopback only, from jars that Maven fetches once.
 
 With `PENSTOCK_TEST_KAFKA` set to "host:port" tests use the server that is there; those that stop
-and start one are skipped then.
+and start one are skipped then. Where the jars are not to be had, or the variable is `mock`, tests
+get the cluster of librdkafka instead; those it cannot run say `needs_real_kafka`, and are skipped.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import contextlib
 import os
 import shutil
 import socket
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,11 @@ import pytest
 from . import jars
 from .base import Server, free_port, require, running
 
-__all__ = ["Kafka", "kafka_server"]
+__all__ = ["Kafka", "MockKafka", "kafka_server", "mocked", "skip_on_mock"]
+
+_WHICH = "PENSTOCK_TEST_KAFKA"
+_MOCK = "mock"
+_INSTALL = "pip install 'penstock-testkit[kafka]'"
 
 
 class Kafka(Server):
@@ -32,7 +39,7 @@ class Kafka(Server):
     """Arguments that make users known while the storage is made, as `--add-scram`."""
 
     def __init__(self, port: int | None = None) -> None:
-        self.outside = os.environ.get("PENSTOCK_TEST_KAFKA", "")
+        self.outside = self.named()
         if self.outside:
             self.process = None  # none that is ours
             return
@@ -44,6 +51,12 @@ class Kafka(Server):
         found = shutil.which("java")
         return Path(found) if found else None
 
+    @staticmethod
+    def named() -> str:
+        """Which one to use that is there; none if the variable does not say so."""
+        given = os.environ.get(_WHICH, "")
+        return "" if given == _MOCK else given
+
     def url(self) -> str:
         return self.outside or f"127.0.0.1:{self.port}"
 
@@ -53,7 +66,7 @@ class Kafka(Server):
         try:
             self.jars = jars.fetch(jars.KAFKA)
         except jars.NoJarsError as error:
-            require(self.title, str(error))
+            require(self.title, f"{error}; {_INSTALL} brings another one")
         text = "".join(f"{key}={value}\n" for key, value in self.settings().items())
         (self.folder / "server.properties").write_text(text, encoding="utf-8")
         tool = self._java("kafka.tools.StorageTool")
@@ -117,6 +130,61 @@ class Kafka(Server):
         }
 
 
+class MockKafka(Kafka):
+    """The cluster of librdkafka. It keeps nothing when it is stopped."""
+
+    patience = 30.0
+
+    def __init__(self, port: int | None = None) -> None:
+        if self.program() is None:
+            require(self.title, f"{_INSTALL} brings the one of librdkafka, which was asked for")
+        super().__init__(port)
+
+    @staticmethod
+    def named() -> str:
+        return ""
+
+    @classmethod
+    def program(cls) -> Path | None:
+        return Path(sys.executable) if _librdkafka() is not None else None
+
+    def make(self) -> None:
+        """There are no files."""
+
+    def own(self) -> None:
+        pytest.skip("needs a Kafka that keeps what it has; that of librdkafka forgets it")
+
+    def command(self) -> Sequence[str | Path]:
+        return [self.executable, "-m", "penstock_testkit.servers.kafka_mock", str(self.port)]
+
+
+def _librdkafka() -> Path | None:
+    from .kafka_mock import library  # imported there only, it also runs as a process
+
+    return library()
+
+
+@cache
+def mocked() -> bool:
+    """Whether tests get the cluster of librdkafka: they ask for it, or there is no other."""
+    wanted = os.environ.get(_WHICH, "")
+    if wanted or _librdkafka() is None:
+        return wanted == _MOCK
+    try:
+        jars.fetch(jars.KAFKA)
+    except jars.NoJarsError:
+        return True
+    return Kafka.program() is None
+
+
+def skip_on_mock(item: pytest.Item) -> None:
+    """Skip a test that says `needs_real_kafka`, if there is none; also where servers must be."""
+    needs = item.get_closest_marker("needs_real_kafka")
+    if needs is not None and mocked():
+        (what,) = needs.args
+        pytest.skip(f"needs a real Kafka: the cluster of librdkafka has no {what}")
+
+
 def _identity() -> str:
     """A cluster id; one that began with '-' would be read as an option."""
     while True:
@@ -128,5 +196,5 @@ def _identity() -> str:
 @pytest.fixture(scope="session")
 def kafka_server() -> Iterator[Kafka]:
     """A running Kafka, one for all tests of a worker; `.url()` is where it is."""
-    with running(Kafka) as server:
+    with running(MockKafka if mocked() else Kafka) as server:
         yield server
