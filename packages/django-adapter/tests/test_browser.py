@@ -200,7 +200,12 @@ def test_a_dead_letter_with_scripts_is_found_mended_and_tried_again(chromium, ur
     chromium.chrome.get(f"{url}{LETTERS}story/?pipeline=shop&source=orders&ordinal=2")
     for told in ("set aside", "mended", "came through", "ann"):
         assert told in chromium.text
+    chromium.go("#penstock-replay")
+    replayed = chromium.find("#penstock-replayed").text
+    assert SCRIPT in replayed, "it is read again as it stands in its source"
+    assert "would be written" in replayed
     chromium.picture("admin-story.png")
+    assert sorted(Order.objects.values_list("code", flat=True)) == ["a", "b"]
 
 
 def test_a_story_full_of_scripts_runs_none(chromium, url):

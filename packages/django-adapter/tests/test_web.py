@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import pytest
 from django.contrib.admin.utils import quote
@@ -165,8 +167,6 @@ def test_errors_are_run_again_and_ignored_by_who_may(db):
 
 def rows_of(page):
     """The cells of the table of a story."""
-    import re
-
     body = page.content.decode().partition("<tbody>")[2].partition("</tbody>")[0]
     cells = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in body.split("</tr>")[:-1]]
     return [[re.sub(r"<.*?>", "", cell) for cell in row] for row in cells]
@@ -361,3 +361,61 @@ def test_manage_py_refuses_mended_letters_that_it_does_not_understand(
 def test_manage_py_runs_on_another_engine(file, capsys):
     assert Command().run(["run", str(file), "--fresh", "--engine", "threads"]) == 6
     assert json.loads(RunReport.objects.first().report)["engine"] == "threads"
+
+
+STORY = f"{LETTERS}story/?pipeline=shop&source=orders&ordinal="
+
+
+def replayed(page):
+    table = page.content.decode().partition('id="penstock-replayed"')[2]
+    body = table.partition("<tbody>")[2].partition("</tbody>")[0]
+    cells = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in body.split("</tr>")[:-1]]
+    return [[html.unescape(re.sub(r"<.*?>", "", cell)) for cell in row] for row in cells]
+
+
+def test_a_record_is_replayed_and_nothing_is_written(file):
+    stage = "transformers:\n  loud: {use: 'newsroom.loud:loud'}\npipes:"
+    changed = PIPELINE.replace("pipes:", stage).replace("[orders, shop]", "[orders, loud, shop]")
+    file.write_text(changed)
+    may = client("view_letter", "retry_letter")
+    before = list(Order.objects.values()), Letter.objects.count(), RunReport.objects.count()
+    assert 'id="penstock-replay"' in may.get(f"{STORY}1").content.decode()
+    assert replayed(may.post(f"{STORY}1")) == [
+        ["orders", '{"code": "a"}', ""],
+        ["loud", '{"code": "A"}', ""],
+        ["shop", '{"code": "A"}', "would be written"],
+    ]
+    assert replayed(may.post(f"{STORY}2")) == [
+        ["orders", json.dumps({"colour": SCRIPT}), ""],
+        ["loud", "", "failed: KeyError: 'code'"],
+    ]
+    after = list(Order.objects.values()), Letter.objects.count(), RunReport.objects.count()
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (f"{STORY}9", "orders: no record orders:9; the last one is orders:2"),
+        (STORY.replace("orders&", "nobody&") + "1", "no input named 'nobody'; there are orders"),
+        (STORY.replace("shop&", "other&") + "1", "the file of this pipeline is not known here"),
+    ],
+)
+def test_a_record_that_cannot_be_replayed_is_said(file, address, said):
+    page = client("view_letter", "retry_letter").post(address)
+    assert said in html.unescape(page.content.decode())
+
+
+def test_a_page_waits_for_no_long_reading(file, monkeypatch):
+    monkeypatch.setattr("penstock_django.replaying.PATIENCE", -1.0)
+    page = client("view_letter", "retry_letter").post(f"{STORY}2")
+    assert "manage.py penstock why shop.yaml --record orders:2" in page.content.decode()
+
+
+def test_who_may_only_look_replays_nothing(file):
+    assert 'id="penstock-replay"' not in client("view_letter").get(f"{STORY}1").content.decode()
+    assert client("view_letter").post(f"{STORY}1").status_code == 403
+    assert client("retry_letter").post(f"{STORY}1").status_code == 403
+    assert Client().post(f"{STORY}1").status_code == 302
+    strict = client("view_letter", "retry_letter", enforce_csrf_checks=True)
+    assert strict.post(f"{STORY}1").status_code == 403

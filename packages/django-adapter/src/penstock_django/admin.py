@@ -43,9 +43,10 @@ class _Shown(admin.ModelAdmin):
         name = f"{self.opts.app_label}.{verb}_{self.opts.model_name}"
         return bool(request.user.has_perm(name))
 
-    def _told(self, request: Any, story: Story) -> TemplateResponse:
+    def _told(self, request: Any, story: Story, **more: Any) -> TemplateResponse:
         """The page of a story."""
-        shown = {**self.admin_site.each_context(request), "story": story, "title": story.title}
+        shown = {"story": story, "title": story.title, **more}
+        shown.update(self.admin_site.each_context(request))
         return TemplateResponse(request, "penstock_django/story.html", shown)
 
 
@@ -101,11 +102,15 @@ class RunReportAdmin(_Shown):
     list_display = ["run_id", "pipeline", "state", "read", "written", "failed", "took"]
     list_filter = ["status", "pipeline"]
     search_fields = ["run_id", "pipeline"]
-    fields = ["run_id", "pipeline", "state", "took", "chunks", "nodes", "said"]
+    fields = ["run_id", "pipeline", "state", "took", "nodes", "said"]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.live)
         return [path("live/", view, name="penstock_live"), *super().get_urls()]
+
+    def get_fields(self, request: Any, obj: Any = None) -> list[str]:
+        in_chunks = obj is not None and self.chunks(obj)
+        return [*self.fields[:4], *(["chunks"] if in_chunks else []), *self.fields[4:]]
 
     def live(self, request: Any) -> JsonResponse:
         """The runs that are under way, or `run` alone if it is, with the counts of each node."""
@@ -141,7 +146,7 @@ class RunReportAdmin(_Shown):
         return sum(node["failed"] for node in json.loads(run.report).get("nodes", []))
 
     def chunks(self, run: RunReport) -> str:
-        return _chunks(json.loads(run.report)) or "-"
+        return _chunks(json.loads(run.report))
 
     @admin.display(description="nodes")
     def nodes(self, run: RunReport) -> str:
@@ -192,13 +197,22 @@ class LetterAdmin(_Shown):
         return [path("story/", view, name="penstock_story_of_record"), *super().get_urls()]
 
     def story_view(self, request: Any) -> TemplateResponse:
-        """What became of a record in every run; also when its letter is gone."""
+        """What became of a record in every run; also when its letter is gone. Posted, what becomes
+        of it now."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         pipeline, source, ordinal = _asked(request, "pipeline", "source", "ordinal")
         if not ordinal.isdecimal():
             raise Http404
-        return self._told(request, of_record(pipeline, source, int(ordinal)))
+        story = of_record(pipeline, source, int(ordinal))
+        may, found = self.has_retry_permission(request), None
+        if request.method == "POST":
+            if not may:
+                raise PermissionDenied
+            from .replaying import replay
+
+            found = replay(pipeline, source, int(ordinal))
+        return self._told(request, story, may_replay=may, replayed=found)
 
     def story(self, letter: Letter) -> str:
         record = {name: getattr(letter, name) for name in ("pipeline", "source", "ordinal")}

@@ -14,7 +14,7 @@ from penstock.retries import choose, complete, retry
 from .live import shown_live, state_folder
 from .store import DjangoStore
 
-__all__ = ["Retried", "open_store", "retry_letters", "run_file", "sentence"]
+__all__ = ["Retried", "file_of", "open_store", "retry_letters", "run_file", "sentence"]
 
 Identity = tuple[str, str, int, str, int]
 
@@ -73,7 +73,7 @@ def _retry(
     made: Retried,
     who: str,
 ) -> None:
-    pipeline = load_pipeline(_file_of(store, name))
+    pipeline = load_pipeline(file_of(store, name))
     error = complete(pipeline, store)
     if error is not None:
         raise error
@@ -94,7 +94,8 @@ def _retry(
     made.failed += run.failures.letters
 
 
-def _file_of(store: DjangoStore, name: str) -> Path:
+def file_of(store: DjangoStore, name: str) -> Path:
+    """The file that a pipeline was run from. UsageError when that is not known, or it is gone."""
     claimed = store.claimed(name)
     file = (store.folder / claimed).resolve() if claimed else None
     if file is None or not file.is_file():
