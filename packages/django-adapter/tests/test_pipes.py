@@ -333,6 +333,29 @@ def test_D17_what_cannot_be_saved_costs_only_its_own_item(place):
     assert (error.item.text, error.error_type) == ("b", "IntegrityError")
 
 
+def test_D17_an_item_whose_result_is_refused_takes_back_what_it_asked_for(place):
+    class Marks(Pipe):
+        def process(self):
+            item = super().process()
+            Raw.objects.filter(pk=item.pk).update(done=True)
+            self.add_to_save(News(title=item.text))
+            return item
+
+    for text in ("a", "b", "b", "c"):
+        Raw.objects.create(text=text)
+    session = get_session(debug=False)
+    session.run(Raw.objects.order_by("pk"), pipe=Marks)
+    assert [item.text for item in session.results] == ["a", "b", "c"]
+    assert list(Raw.objects.order_by("pk").values_list("done", flat=True)) == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert News.objects.count() == 3
+    assert PipelineError.objects.get().error_type == "IntegrityError"
+
+
 def test_D17_what_a_failed_item_wanted_after_the_commit_is_not_done(place):
     from django.db import transaction
 
