@@ -11,11 +11,12 @@ from django.contrib.auth.models import User
 from django.db import connections, transaction
 from django.test import Client
 from newsroom.models import News, Raw, SourceItem
+from newsroom.pipes import NewsImport
 
 from penstock import UsageError
 from penstock_django import Pipe, get_session, pipeline
 from penstock_django.live import status_of
-from penstock_django.models import RunReport
+from penstock_django.models import PipelineError, RunReport
 
 PAGE = "/admin/penstock_django/runreport/"
 
@@ -39,7 +40,7 @@ class Ledger:
         self.states = {}
 
     def run(self, options, items, pipeline, size, queue):
-        items = list(items)
+        self.queue, items = queue, list(items)
         parts = [items[first : first + size] for first in range(0, len(items), size)]
         self.todo = {number: (options, part, pipeline) for number, part in enumerate(parts, 1)}
         self.states = dict.fromkeys(self.todo, "waiting")
@@ -200,3 +201,21 @@ def test_a_chunk_has_an_item_at_least(db, ledger):
     with pytest.raises(UsageError) as caught:
         get_session().run_in_celery(sources(1), "elsewhere.refuses", celery_chunksize=0)
     assert str(caught.value) == "run_in_celery: celery_chunksize must be at least 1, got 0"
+
+
+def test_D19_errors_are_redone_elsewhere(place, ledger):
+    for text in ("bad", "good"):
+        Raw.objects.create(text=text)
+    NewsImport.broken = ("bad",)
+    get_session(debug=False).run(Raw.objects.order_by("pk"), "news.import")
+    error = PipelineError.objects.get()
+    NewsImport.broken = ()
+    try:
+        assert error.do_fix_it(in_celery=True, queue="night") == "the-batch"
+        assert (ledger.queue, [item.text for item in ledger.todo[1][1]]) == ("night", ["bad"])
+        assert PipelineError.objects.get().fixed is None, "it is only asked for"
+        ledger.do(1)
+    finally:
+        NewsImport.broken = ("bad",)
+    assert PipelineError.objects.get().fixed is not None
+    assert sorted(News.objects.values_list("title", flat=True)) == ["bad", "good"]
