@@ -57,6 +57,17 @@ def test_D02_pipes_of_every_app_are_found(db):
     assert registry.find("discount_sum")[1] is Save
 
 
+def test_D02_a_module_that_cannot_be_imported_is_told_each_time(db, monkeypatch):
+    def broken(name):
+        raise ImportError(f"{name} is broken")
+
+    monkeypatch.setattr("django.utils.module_loading.autodiscover_modules", broken)
+    found = Registry()
+    for _ in range(2):
+        with pytest.raises(ImportError, match="pipes is broken"):
+            found.discover()
+
+
 def test_D03_a_pipe_prepares_processes_and_finishes(db):
     said = []
 

@@ -44,8 +44,12 @@ class Registry:
             return
         from django.utils.module_loading import autodiscover_modules
 
-        self._discovered = True
-        autodiscover_modules("pipes")
+        self._discovered = True  # first: pipes may make sessions while they are imported
+        try:
+            autodiscover_modules("pipes")
+        except BaseException:
+            self._discovered = False  # whoever comes next is told as well
+            raise
 
     def add(self, name: str, cls: Any, sequence: int, triggers: Sequence[str]) -> None:
         """Register a pipe as the last of a pipeline; several of one name are combined."""
