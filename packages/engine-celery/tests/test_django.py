@@ -260,6 +260,9 @@ def test_D09_items_are_done_once_though_workers_are_killed(press, start, shop, c
         shop.until(lambda: press.states() == {"done"}, 300 if LONG else 60)
     assert press.results() == [n for n in range(1, count + 1) if n != 13]
     assert press.errors() == ["LookupError"]
+    (report,) = map(json.loads, press._asked("SELECT report FROM penstock_django_runreport"))
+    told = (report["status"], report["done"], report["balance"]["written"])
+    assert told == ("ok", count, count - 1), "what a killed worker did is not counted"
     assert lost_by(press, "running.do_items(batch, 1)") == 0
     lost = lost_by(press, APART)
     assert lost == 4
