@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from amqp.exceptions import ChannelError
 from celery import Celery
+from redis import Redis
 
 LONG = os.environ.get("PENSTOCK_FAULTS") == "long"
 
@@ -94,13 +95,14 @@ def test_what_is_no_bell_is_refused_and_the_worker_lives(shop, broker, worker):
     app = Celery("stranger", broker=url, set_as_current=False)
     app.conf.task_default_queue = queue
     name = "penstock.chunk.shop"
+    usual = {"task": name, "id": "1", "lang": "py", "argsrepr": "", "kwargsrepr": ""}
+    body = json.dumps([[], {"run": "shop@1", "chunk": 1}, {}])
+    long = json.dumps([[], {"run": "shop@1", "chunk": 1, "more": "x" * 100_000}, {}])
     with app.connection_for_write() as connection, connection.SimpleQueue(queue) as there:
-        headers = {"task": name, "id": "1", "lang": "py", "argsrepr": "", "kwargsrepr": ""}
-        body = json.dumps([[], {"run": "shop@1", "chunk": 1}, {}])
 
-        def send(body, kind, encoding="utf-8"):
+        def send(body, kind="application/json", encoding="utf-8", headers=usual):
             there.producer.publish(
-                body,
+                body if isinstance(body, bytes) else body.encode(),
                 routing_key=queue,
                 content_type=kind,
                 content_encoding=encoding,
@@ -110,15 +112,17 @@ def test_what_is_no_bell_is_refused_and_the_worker_lives(shop, broker, worker):
 
         send(b"cos\nsystem\n(S'touch owned'\ntR.", "application/x-python-serialize", "binary")
         send("!!python/object/apply:os.system ['touch owned']", "application/x-yaml")
-        send(
-            json.dumps([[], {"run": "shop@1", "chunk": 1, "more": "x" * 100_000}, {}]),
-            "application/json",
-        )
-        send("{", "application/json")
-        headers["task"] = "posix.system"
-        send(body, "application/json")
-        headers["task"] = "penstock.chunk.other"
-        send(body, "application/json")
+        send(long)
+        for no_call in ("{", "[]", "5", "null", "[5, 5, 5]", "[[], [], []]", "[" * 4000):
+            send(no_call)
+        for strange in ({"eta": "x"}, {"timelimit": "x"}, {"retries": "x"}, {"id": 5}):
+            send(body, headers={**usual, **strange})
+        send(body, encoding="no encoding")
+        for task in ("posix.system", "penstock.chunk.other", ["a", "list"], None, 5):
+            send(body, headers={"task": task})
+        if url.startswith("redis"):
+            with Redis.from_url(url) as client:
+                client.lpush(queue, "no message", "5", "{}", "[" * 5000)
     for said in ({"run": "shop@1"}, {"run": "shop@1", "chunk": "x"}, {"run": "a@1", "chunk": 1}):
         app.send_task(name, kwargs=said, queue=queue, ignore_result=True)
     with shop.start_run() as run:
@@ -126,10 +130,12 @@ def test_what_is_no_bell_is_refused_and_the_worker_lives(shop, broker, worker):
     assert run.returncode == 0, said + one.log()
     assert shop.lost_and_repeated() == (0, 0)
     assert one.starts == 1
-    log = shop.until(lambda: one.log().count("is refused") >= 6 and one.log())
+    log = shop.until(lambda: one.log().count("is refused") >= 18 and one.log())
     assert "bytes of application/x-python-serialize is refused" in log
     assert "bytes of application/x-yaml is refused" in log
     assert "bytes of application/json is refused" in log
+    assert "a message of penstock.chunk.shop that is no call is refused" in log
+    assert "a message of 'posix.system' that nobody here serves is refused" in log
     assert "'x' is no chunk" in log
     assert "'a@1' is no run of this pipeline" in log
     assert not (shop.folder / "owned").exists()

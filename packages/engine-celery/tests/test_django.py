@@ -269,11 +269,9 @@ def test_D09_items_are_done_once_though_workers_are_killed(press, start, shop, c
     certify(
         "workers and their processes killed",
         f"{count} items of Django, RabbitMQ",
-        2 * kills,
-        (0, 0),
+        *(2 * kills, (0, 0)),
         "notes chunks done before their rows",
-        1,
-        (lost, 0),
+        *(1, (lost, 0)),
     )
 
 
@@ -302,11 +300,8 @@ def test_a_kill_between_commit_and_ring_loses_no_chunk(press, start, shop, certi
     certify(
         "killed between commit and enqueue",
         "40 items of Django in 10 chunks, RabbitMQ",
-        times,
-        (0, 0),
-        "rings once",
-        1,
-        (lost, 0),
+        *(times, (0, 0)),
+        *("rings once", 1, (lost, 0)),
     )
 
 
@@ -436,6 +431,12 @@ def test_a_bell_that_is_not_there_is_said(press, bell, message):
     assert press.states() == set()
 
 
+def test_a_chunk_has_an_item_at_least(press):
+    none = ALL.replace("celery_chunksize=4", "celery_chunksize=0")
+    said = press.python(*RUN, "try:", f"  {none}", "except Exception as error: print(error)")
+    assert said == "celery_chunksize: must be at least 1, not 0\n"
+
+
 def test_what_is_rolled_back_is_not_rung_for(press):
     lines = [
         "from django.db import transaction",
@@ -543,6 +544,7 @@ def test_what_is_no_bell_is_refused_and_the_worker_lives(press, start, shop):
             ("!!python/object/apply:os.system ['touch owned']", "application/x-yaml", "utf-8"),
             (body + " " * 5000, "application/json", "utf-8"),
             ("{", "application/json", "utf-8"),
+            ("[]", "application/json", "utf-8"),
             (body.replace("chunk", "file"), "application/json", "utf-8"),
         ):
             there.producer.publish(

@@ -59,6 +59,7 @@ def _ours(engine: CeleryEngine) -> Celery:
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,  # as when RabbitMQ has waited for too long
         broker_transport_options=_transport_options(engine),
         task_time_limit=engine.time_limit,
     )
@@ -88,6 +89,8 @@ def _wrong(app: Celery) -> list[tuple[str, str, str]]:
         found.append(
             ("app", f"accepts {unsafe[0]!r}, not only JSON", "set accept_content to ['json']")
         )
+    if conf.task_protocol != 2:
+        found.append(("app", f"has task_protocol {conf.task_protocol}, not 2", "leave it out"))
     limit = conf.task_time_limit
     options = conf.broker_transport_options or {}
     visible = float(options.get("visibility_timeout", _VISIBILITY))
