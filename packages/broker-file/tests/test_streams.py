@@ -279,6 +279,23 @@ def test_an_input_can_begin_with_what_comes_after_its_start(tmp_path):
     one.close()
 
 
+def test_what_json_does_not_have_is_told_without_options_that_a_stream_does_not_have(tmp_path):
+    broker = FileBroker(path=tmp_path)
+    output = opened(broker.output("clicks"))
+    [refused] = output.write(Batch([{"n": float("nan")}]))
+    output.close()
+    assert str(refused.error) == (
+        "field 'n' holds nan, which JSON does not have; make it null, or take it out"
+    )
+    write(broker, [{"n": 1}, {"n": 22}])
+    segment = Stream(tmp_path / "clicks").segment(0, 1)
+    segment.write_bytes(segment.read_bytes().replace(b'{"n":22}', b"[ NaN  ]"))
+    one = opened(broker.input("clicks", until="end"))
+    [batch] = [batch for batch in one.read({}) if batch]
+    one.close()
+    assert [str(one.error) for one in batch.failures] == ["NaN is not JSON; mend the stream"]
+
+
 def test_a_line_that_is_no_json_is_a_failure_with_its_number(tmp_path):
     broker = FileBroker(path=tmp_path)
     write(broker, [{"n": 1}, {"n": 22}, {"n": 3}])

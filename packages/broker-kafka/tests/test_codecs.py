@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from penstock import ConnectError, RunError, TransientError
+from penstock import Batch, ConnectError, RunError, TransientError
 from penstock_broker_kafka.clients import bounded
-from penstock_broker_kafka.codecs import check_codec, function_named
+from penstock_broker_kafka.codecs import check_codec, decoder, encoder, function_named
 from penstock_broker_kafka.input import KafkaInput
 
 
@@ -32,6 +32,30 @@ def test_a_function_is_found_by_its_name():
 def test_what_is_no_function_is_refused():
     with pytest.raises(ConnectError, match="json:__name__: is no function; name one as module:"):
         function_named("json:__name__")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b'{"n": NaN}', "NaN is not JSON"),
+        (b'{"n": 1, "n": 2}', "the key 'n' occurs twice"),
+        (b'"\\ud800"', "the lone surrogate '\\ud800' is no character"),
+        (b'"\xff"', "column 2: the byte 0xff is not UTF-8"),
+    ],
+)
+def test_what_is_no_json_is_told_with_what_a_broker_can_do_about_it(text, message):
+    """The input of files has options for some of this, and messages that name them."""
+    _, errors = decoder("json")([text])
+    assert str(errors[0]) == (
+        f"{message}; read the topic with codec: bytes, or a function of its own"
+    )
+
+
+def test_so_is_a_number_that_json_does_not_have():
+    _, [failure] = encoder("json")(Batch([{"n": float("nan")}]))
+    assert str(failure.error) == (
+        "field 'n' holds nan, which JSON does not have; make it null, or take it out"
+    )
 
 
 # ---- what takes too long, said without a cluster ------------------------------------------------

@@ -73,7 +73,7 @@ class FileStreamInput(Input):
         self._changing = Lock()  # of partitions, while the run tells what is safe
         self._committed = Event()
         self._begin_with: dict[int, Any] | None = None
-        self._parser = Parser()
+        self._parser = Parser(advice="mend the stream")
         self._stream = Stream(self.broker.folder_of(self.stream))
         if self.until == "end" and not self._stream.exists:
             raise ConnectError(

@@ -52,7 +52,7 @@ class FileStreamOutput(TransactionalOutput):
         self._stream = Stream(self.broker.folder_of(self.stream))
         self._stream.create(self.broker.partitions)
         self._writer = self._writer_of(context.pipeline)
-        self._encode = Encoder(b"\n").encode
+        self._encode = Encoder(b"\n", advice="make it null, or take it out").encode
         self._partitions = len(self._stream.head().tips)
         self._staged: dict[int, Staged] = {}
         self._turn = 0

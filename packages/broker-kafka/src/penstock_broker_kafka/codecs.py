@@ -80,7 +80,7 @@ def _json_decoder() -> Decode:
 
 
 def _json_encoder() -> Encode:
-    encode_all = Encoder(b"\n").encode
+    encode_all = Encoder(b"\n", advice="make it null, or take it out").encode
 
     def encode(batch: Batch) -> tuple[list[bytes], Sequence[Failure]]:
         text, failures = encode_all(batch)

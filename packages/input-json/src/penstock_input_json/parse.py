@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from math import isinf
 from typing import Any, NamedTuple, NoReturn
 
@@ -33,7 +34,7 @@ class Parsed(NamedTuple):
 
 class Parser:
     """Parses texts; what is not allowed is an error of the text it occurs in. `advice` is what to
-    do about one that is not UTF-8."""
+    do about one, where there are no options to be set."""
 
     def __init__(
         self,
@@ -41,16 +42,16 @@ class Parser:
         duplicates: bool = False,
         nan: bool = False,
         surrogates: bool = False,
-        advice: str = "save the file as UTF-8",
+        advice: str = "",
     ) -> None:
         self._duplicates = duplicates
-        self._nan = nan
         self._surrogates = surrogates
-        self._advice = advice
+        self._not_utf8 = advice or "save the file as UTF-8"
+        self._surrogate = advice or "set surrogates: allow, or mend the file"
         self._decode = msgspec.json.Decoder().decode
         self._exact = json.JSONDecoder(
-            object_pairs_hook=None if duplicates else _object,
-            parse_constant=float if nan else _no_constant,
+            object_pairs_hook=None if duplicates else _object(advice),
+            parse_constant=float if nan else _no_constant(advice),
             parse_float=_finite,
         ).decode
 
@@ -101,10 +102,10 @@ class Parser:
         except UnicodeDecodeError as error:
             byte = f"the byte 0x{text[error.start]:02x}"
             what = f"column {error.start + 1}: {byte} is not UTF-8"
-            raise RecordError(f"{what}; {self._advice}") from None
+            raise RecordError(f"{what}; {self._not_utf8}") from None
         except UnicodeEncodeError as error:
             found = f"the lone surrogate {error.object[error.start]!r} is no character"
-            raise RecordError(f"{found}; set surrogates: allow, or mend the file") from None
+            raise RecordError(f"{found}; {self._surrogate}") from None
         except json.JSONDecodeError as error:
             raise RecordError(f"column {error.colno}: {_lower(error.msg)}") from None
         except RecordError:
@@ -123,17 +124,27 @@ class Parser:
             return {}
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) == len(pairs):
-        return made
-    names = [name for name, _ in pairs]
-    twice = next(name for name in names if names.count(name) > 1)
-    raise RecordError(f"the key {twice!r} occurs twice; set duplicates: allow to keep the last")
+def _object(advice: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    advice = advice or "set duplicates: allow to keep the last"
+
+    def make(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RecordError(f"the key {twice!r} occurs twice; {advice}")
+
+    return make
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise RecordError(f"{name} is not JSON; set nan: allow, or mend the file")
+def _no_constant(advice: str) -> Callable[[str], NoReturn]:
+    advice = advice or "set nan: allow, or mend the file"
+
+    def refuse(name: str) -> NoReturn:
+        raise RecordError(f"{name} is not JSON; {advice}")
+
+    return refuse
 
 
 def _finite(text: str) -> float:

@@ -37,7 +37,8 @@ _MARKED = b"," + b"\n" * 8 + b","
 
 
 class Encoder:
-    """Encodes batches. `separator` stands between records; with `indent` it is ",\\n"."""
+    """Encodes batches. `separator` stands between records; with `indent` it is ",\\n". `advice` is
+    what to do about a number that JSON does not have."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Encoder:
         sort_keys: bool = False,
         decimal_as_number: bool = False,
         nan_as_null: bool = False,
+        advice: str = "set nan: null, or take it out",
     ) -> None:
         self._separator = separator
         self._indent = indent
@@ -54,6 +56,7 @@ class Encoder:
             orjson.OPT_INDENT_2 if indent else 0
         )
         self._nan_as_null = nan_as_null
+        self._advice = advice
         self._decimal: Callable[[Decimal], Any] = _number if decimal_as_number else str
 
     def encode(self, batch: Batch) -> tuple[bytes, Sequence[Failure]]:
@@ -159,7 +162,7 @@ class Encoder:
             return value
         if self._nan_as_null:
             return None
-        hint = "set nan: null, or take it out"
+        hint = self._advice
         raise RecordError(f"{_at(path)} holds {value!r}, which JSON does not have; {hint}")
 
 
