@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from penstock_testkit.servers import Kafka, jars
 
@@ -89,4 +90,8 @@ def test_a_kafka_without_jars_is_skipped_or_required(machine, monkeypatch):
 
 def test_those_who_have_docker_get_the_same_version():
     compose = Path(__file__).parents[3] / "tests" / "compose.yaml"
-    assert f"image: apache/kafka:{jars.KAFKA.version}\n" in compose.read_text()
+    services = yaml.safe_load(compose.read_text())["services"]
+    images = {name: one["image"] for name, one in services.items()}
+    assert images == {"kafka": f"apache/kafka:{jars.KAFKA.version}", "mongodb": "mongo:8"}
+    assert all(one["ports"][0].startswith("127.0.0.1:") for one in services.values())
+    assert all(set(one["healthcheck"]) >= {"test", "retries"} for one in services.values())

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from penstock_testkit.servers import MockKafka, jars, running
+from penstock_testkit.servers import Kafka, MockKafka, jars, running
 from penstock_testkit.servers.kafka import mocked, skip_on_mock
 
 NUMBERS = itertools.count(1)
@@ -160,6 +160,13 @@ def test_who_is_no_member_any_more_cannot_speak_for_the_group(server):
     [found] = again.committed([TopicPartition(topic, 0)], timeout=20)
     assert found.offset == 3
     again.close()
+
+
+def test_tests_that_are_given_one_that_is_there_use_it_and_leave_it_alone(server, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TEST_KAFKA", server.url())
+    with running(Kafka) as there:
+        topic = made(there)
+    assert topic in AdminClient({"bootstrap.servers": server.url()}).list_topics(timeout=20).topics
 
 
 # ---- when it is used --------------------------------------------------------------------------------

@@ -171,6 +171,14 @@ def test_numbers_that_are_equal_are_one_key():
     assert order(float("nan")) < order(-(10**9)) < order("")
 
 
+def test_one_that_is_there_is_used_cleaned_up_and_goes_on(mongodb_server, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TEST_MONGODB_URI", mongodb_server.url())
+    with running(MongoDB) as there, there.database() as name, there.client() as client:
+        client[name].c.insert_one({"_id": 1})
+    with mongodb_server.client() as client:
+        assert client[name].list_collection_names() == []
+
+
 def test_one_that_is_there_is_used_and_left_alone(monkeypatch):
     monkeypatch.setenv("PENSTOCK_TEST_MONGODB_URI", "mongodb://there/")
     server = MongoDB()
