@@ -9,7 +9,7 @@ from celery import Celery
 
 from penstock import ConfigError, PluginError, UsageError
 from penstock_celery import CeleryEngine, serve
-from penstock_celery.applications import application
+from penstock_celery.applications import application, broker_of
 from penstock_celery.worker import make_worker
 
 LEDGER = "sqlite:///ledger.db"
@@ -80,6 +80,14 @@ def test_only_pipelines_of_this_engine_are_served(shop):
     assert str(caught.value) == (
         "shop: its engine is 'inline', not 'celery'; write engine: {use: celery, …} into the file"
     )
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@h/0", "amqp://me:secret@h//", "redis://h/0"])
+def test_the_broker_is_named_without_its_password(url):
+    one = engine(broker_url=url)
+    shown = broker_of(one, application(one))
+    assert "secret" not in shown
+    assert "h" in shown.partition("//")[2]
 
 
 def test_celery_is_set_to_what_is_safe():

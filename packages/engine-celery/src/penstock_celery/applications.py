@@ -41,7 +41,7 @@ def refuse_unsafe(app: Celery, prefix: str = "") -> None:
 def broker_of(engine: CeleryEngine, app: Celery) -> str:
     """The broker for messages, without its password."""
     shown: str = app.connection_for_write().as_uri()
-    return mask(shown, secrets_of(engine))
+    return mask(shown, secrets_of(engine)) if "@" in engine.broker_url else shown
 
 
 def _ours(engine: CeleryEngine) -> Celery:
