@@ -16,7 +16,7 @@ from celery.exceptions import OperationalError
 
 __all__ = ["PATIENCE", "Unheard", "bell"]
 
-PATIENCE = 3.0
+PATIENCE = 5.0
 """Seconds that an answer of the broker is waited for."""
 
 _FULL = "used memory > 'maxmemory'"  # how Redis says it
