@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Finder",
     "Key",
+    "Read",
     "Trace",
     "cut",
     "follow",
