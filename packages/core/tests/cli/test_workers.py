@@ -158,7 +158,7 @@ inputs: {{i: {{use: "parts:{input}"}}}}
 transformers: {{t: {{use: "parts:{stage}"}}}}
 outputs: {{o: {{use: "parts:{output}"}}}}
 pipes: {{main: [i, t, o]}}
-epoch: {{records: 1}}
+epoch: {{records: 1, seconds: {seconds}}}
 """
 
 
@@ -167,8 +167,9 @@ def shop(folder):
     """Writes shop.yaml with these parts."""
     folder.write("parts.py", PARTS)
 
-    def make(input="Shares", stage="odd", output="Writes"):
-        folder.write("shop.yaml", PIPELINE.format(input=input, stage=stage, output=output))
+    def make(input="Shares", stage="odd", output="Writes", seconds=10):
+        parts = {"input": input, "stage": stage, "output": output, "seconds": seconds}
+        folder.write("shop.yaml", PIPELINE.format(**parts))
         return folder
 
     return make
@@ -295,7 +296,7 @@ def quick(monkeypatch):
 
 
 def test_a_worker_that_finds_no_connection_tries_again_as_a_run_does(shop, cli, quick):
-    folder = shop(input="Away", stage="dies")
+    folder = shop(input="Away", stage="dies", seconds=0.1)  # epochs without records are no progress
     folder.write("died", "")
     done = cli("run", "shop.yaml", "--workers", "2", "--quiet")
     assert (done.code, (folder / "tries").read_text()) == (0, "......")
@@ -307,7 +308,7 @@ def test_a_worker_that_finds_no_connection_tries_again_as_a_run_does(shop, cli, 
 
 @pytest.mark.parametrize(("more", "tries"), [([], 6), (["--no-restart"], 1)])
 def test_but_not_for_ever(shop, cli, quick, more, tries):
-    folder = shop(input="Gone", stage="dies")
+    folder = shop(input="Gone", stage="dies", seconds=0.1)
     folder.write("died", "")
     done = cli("run", "shop.yaml", "--workers", "2", "--quiet", *more)
     assert (done.code, len((folder / "tries").read_text())) == (5, tries)

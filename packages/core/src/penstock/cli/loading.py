@@ -124,7 +124,11 @@ def past_of(options: Any) -> Past:
     _must_exist(store.path.parent)
     name = _of_worker(_name_in(file, options), options)
     if file.exists():
-        refuse_other(store, name, file)
+        try:
+            refuse_other(store, name, file)
+        except UsageError:
+            store.close()
+            raise
     return Past(store, name, file)
 
 

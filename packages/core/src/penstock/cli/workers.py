@@ -76,12 +76,12 @@ class _Progress:
         self.begun = self.now()
 
     def now(self) -> list[Any]:
-        """What changes with every checkpoint of a worker."""
+        """Where the workers are; an epoch without records is a checkpoint, and no progress."""
         store = store_of(self.options)
         store.open()
         try:
             found = map(store.checkpoint, self.names)
-            return [one and (one.run_id, one.epoch) for one in found]
+            return [one and one.positions for one in found]
         finally:
             store.close()
 
