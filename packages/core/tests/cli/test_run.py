@@ -12,6 +12,7 @@ import pytest
 
 SLOW = """
 import time
+from pathlib import Path
 
 def records():
     for number in range(100_000):
@@ -19,6 +20,7 @@ def records():
         yield number
 
 def heavy(record):
+    Path("hangs").touch()
     time.sleep(60)
 """
 
@@ -182,10 +184,18 @@ def test_a_signal_drains_the_run(slow, number, code, engine):
     assert "Traceback" not in err
 
 
+def wait_for(path):
+    """Until the first batch is in the stage that hangs."""
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.02)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_second_ctrl_c_stops_at_once(slow):
     process = slow.begin("run", "stuck.yaml")
-    time.sleep(1.5)  # until the first batch is in the stage that hangs
+    wait_for(slow / "hangs")
     process.send_signal(signal.SIGINT)
     assert "once more" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -199,7 +209,7 @@ def test_a_second_ctrl_c_stops_at_once(slow):
 @pytest.mark.parametrize("engine", ["inline", "threads"])
 def test_an_epoch_that_cannot_be_finished_within_the_grace_is_given_up(slow, engine):
     process = slow.begin("run", "stuck.yaml", "--grace", "200ms", "--engine", engine)
-    time.sleep(1.5)  # until the first batch is in the stage that hangs
+    wait_for(slow / "hangs")
     process.send_signal(signal.SIGTERM)
     err = process.stderr.read()
     close(process)
