@@ -1,8 +1,9 @@
-"""A shop whose orders are paid in chunks, in a folder of its own."""
+"""A shop whose orders are paid in chunks, and a press whose items are, each in a folder of its own."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -279,6 +280,154 @@ class Worker:
         return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")
 
 
+FILES = {
+    "press_settings.py": """
+import os
+SECRET_KEY = "a-secret-key-of-the-tests"
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "penstock_django", "press"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.path.join(os.path.dirname(__file__), "press.db"),
+        "OPTIONS": {"timeout": 60, "transaction_mode": "IMMEDIATE"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+""",
+    "press/__init__.py": "",
+    "press/models.py": """
+import uuid
+from django.db import models
+
+class Item(models.Model):
+    number = models.IntegerField()
+
+class Result(models.Model):
+    number = models.IntegerField()
+
+class Ticket(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    number = models.IntegerField()
+""",
+    "press/pipes.py": """
+import time
+from penstock_django import Pipe, pipeline
+from .models import Result
+
+@pipeline("double")
+class Double(Pipe):
+    def process(self):
+        item = super().process()
+        time.sleep(0.02)
+        if item.number == 13:
+            raise LookupError("nobody likes thirteen")
+        self.add_to_save(Result(number=item.number))
+        return item
+
+@pipeline("counts")
+class Counts(Pipe):
+    def process(self):
+        self.context["count"] = self.context.get("count", 0) + 1
+        assert "not" not in self.context
+        self.add_to_save(Result(number=self.context["count"]))
+        return super().process()
+
+@pipeline("stops")
+class Stops(Pipe):
+    def process(self):
+        item = super().process()
+        self.add_to_save(Result(number=item.number))
+        if item.number == 2:
+            raise self.Error("all of it")
+        return item
+""",
+    "bells.py": """
+import os
+import django
+django.setup()
+from celery import Celery
+from penstock_celery.django import serve_items
+app = Celery("press", broker=os.environ["PRESS_BROKER"])
+app.conf.update(
+    accept_content=["json"], worker_prefetch_multiplier=1, task_default_queue=os.environ["PRESS_QUEUE"]
+)
+serve_items(app)
+""",
+}
+
+
+class Press:
+    """The folder of a project of Django with forty items."""
+
+    RUN = (
+        "from penstock_django import get_session",
+        "from press.models import Item",
+    )
+    RINGS = "from penstock_celery.django import ring_again; print(ring_again(after=0))"
+    ALL = "get_session(debug=False).run_in_celery(Item.objects.all(), 'double', celery_chunksize=4)"
+
+    def __init__(self, folder: Path, broker: str = "memory://", queue: str = "press") -> None:
+        self.folder = folder
+        self.environ = {"PRESS_BROKER": broker, "PRESS_QUEUE": queue}
+        self.environ["DJANGO_SETTINGS_MODULE"] = "press_settings"
+
+    def make(self) -> None:
+        for name, text in FILES.items():
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text, encoding="utf-8")
+        self.python(
+            "from django.core.management import call_command",
+            "call_command('migrate', verbosity=0, run_syncdb=True)",
+            "from press.models import Item",
+            "Item.objects.bulk_create(Item(number=n) for n in range(1, 41))",
+            "from penstock_celery.django import ring_again; ring_again()",  # makes the table
+        )
+
+    def python(self, *lines: str, expect: int = 0) -> str:
+        """Run lines in the project; what they print."""
+        done = subprocess.run(
+            self._command(*lines),
+            cwd=self.folder,
+            env={**os.environ, **self.environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == expect, done.stderr
+        return done.stdout
+
+    def _command(self, *lines: str) -> list[str]:
+        return [sys.executable, "-W", "ignore", "-c", "\n".join(["import bells", *lines])]
+
+    @contextmanager
+    def ringing(self) -> Iterator[None]:
+        """Ring again every second, as a periodic task would."""
+        lines = ["import time", "from penstock_celery.django import ring_again"]
+        lines += ["while True: time.sleep(1), ring_again(after=2)"]
+        environ = {**os.environ, **self.environ}
+        command = self._command(*lines)
+        with subprocess.Popen(command, cwd=self.folder, env=environ) as bell:
+            try:
+                yield
+            finally:
+                bell.kill()
+
+    def _asked(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self.folder / "press.db", timeout=60)) as there:
+            return [value for (value,) in there.execute(query)]
+
+    def results(self) -> list[int]:
+        return self._asked("SELECT number FROM press_result ORDER BY number")
+
+    def errors(self) -> list[str]:
+        return self._asked("SELECT error_type FROM penstock_django_pipelineerror")
+
+    def states(self) -> set[str]:
+        return set(self._asked("SELECT DISTINCT state FROM penstock_celery_items"))
+
+
 @pytest.fixture(autouse=True)
 def _no_project_of_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """Celery would look for the project of whoever has named one before."""
@@ -354,3 +503,30 @@ def worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     yield start
     for one in started:
         one.end()
+
+
+@pytest.fixture(scope="session")
+def made_press(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "press"
+    folder.mkdir()
+    Press(folder).make()
+    return folder
+
+
+@pytest.fixture
+def press(made_press, tmp_path):
+    shutil.copytree(made_press, tmp_path, dirs_exist_ok=True)
+    return Press(tmp_path)
+
+
+@pytest.fixture
+def start(press, worker, rabbitmq_server, request, monkeypatch):
+    press.environ["PRESS_BROKER"] = rabbitmq_server.url()
+    press.environ["PRESS_QUEUE"] = f"press{abs(hash(request.node.name))}"
+    for name, value in press.environ.items():
+        monkeypatch.setenv(name, value)
+
+    def start():
+        return worker("-m", "celery", "-A", "bells", "worker", "-c", "2", "-l", "INFO")
+
+    return start

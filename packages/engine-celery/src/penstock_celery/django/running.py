@@ -45,8 +45,6 @@ def run_in_celery(
     """
     from django.db import connections, transaction
 
-    if celery_chunksize < 1:
-        raise UsageError(f"must be at least 1, not {celery_chunksize}", where="celery_chunksize")
     _by_tasks(queue or "")  # refuses settings that nobody could be rung with
     keys = _keys_of(items)
     chunks = [
