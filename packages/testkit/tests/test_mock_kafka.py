@@ -194,6 +194,9 @@ def test_it_is_used_where_there_is_no_other_and_where_it_is_asked_for(asked, mon
     assert asked("mock")
     assert asked(there=False)
     assert not asked("there:9092", there=False)
+    monkeypatch.setenv("PENSTOCK_CERTIFIES", "1")
+    assert not asked(there=False), "a certificate would say more than was seen"
+    monkeypatch.delenv("PENSTOCK_CERTIFIES")
     monkeypatch.setattr("penstock_testkit.servers.kafka.Kafka.program", lambda: "java")
     assert not asked()
     monkeypatch.setattr("penstock_testkit.servers.kafka_mock.find_spec", lambda name: None)

@@ -14,7 +14,10 @@ from typing import Any
 
 from penstock import PluginError
 
-__all__ = ["Outcome", "hold"]
+__all__ = ["CERTIFIES", "Outcome", "hold"]
+
+CERTIFIES = "PENSTOCK_CERTIFIES"
+"""The variable that tells tests that a certificate is made of them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def hold(file: Path, *suites: str, patience: float = 1800) -> list[Outcome]:
         path = os.pathsep.join(filter(None, sys.path))
         done = subprocess.run(
             command,
-            env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": ""},
+            env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "", CERTIFIES: "1"},
             cwd=folder,
             capture_output=True,
             text=True,

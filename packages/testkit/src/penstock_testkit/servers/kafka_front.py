@@ -78,7 +78,7 @@ class _Members:
     """Members of groups. When one joins, the cluster waits for the others until their sessions end,
     though all may be there; so it is told short ones, and here is who lives on."""
 
-    SESSION = 2.0
+    SESSION = 3.0
     AGAIN = 0.4
 
     def __init__(self) -> None:
