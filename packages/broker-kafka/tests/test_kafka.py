@@ -351,6 +351,7 @@ def test_an_input_that_never_ends_reads_across_marks(broker, topic):
     assert records_of(drained(one)) == [{"n": 1}, {"n": 2}]
 
 
+@pytest.mark.needs_real_kafka("answers of several batches")
 def test_the_lag_is_told(broker, topic):
     write(broker, topic, [{"n": n} for n in range(1000)], transactions=False)
     seen: dict[str, Any] = {}

@@ -49,6 +49,7 @@ members of groups say in those, the cluster reads some wrongly."""
 LOWEST = {PRODUCE: 8, OFFSET_COMMIT: 7, OFFSET_FETCH: 5, INIT_PRODUCER: 3, TRANSACTION_OFFSETS: 3}
 """Older ones are not, so that one way of reading is enough."""
 
+_GONE = (EOFError, OSError, asyncio.TimeoutError)  # as when a connection ends
 _REBALANCE, _UNSUPPORTED_VERSION, _FENCED, _OVERTAKEN = 27, 35, 47, 90
 
 
@@ -78,7 +79,7 @@ class _Members:
     """Members of groups. When one joins, the cluster waits for the others until their sessions end,
     though all may be there; so it is told short ones, and here is who lives on."""
 
-    SESSION = 3.0
+    SESSION = 2.0
     AGAIN = 0.4
 
     def __init__(self) -> None:
@@ -162,8 +163,8 @@ class Front:
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A connection of a client: one to the cluster belongs to it, and both end together."""
         there, back = await asyncio.open_connection(HOST, self._cluster.port)
-        # Answers come in the order of the requests; None: that of the cluster is the next one.
-        answers: asyncio.Queue[Awaitable[bytes] | None] = asyncio.Queue()
+        # Answers come in the order of the requests; for a request that of the cluster is the next.
+        answers: asyncio.Queue[Awaitable[bytes] | Request] = asyncio.Queue()
         ways = (self._requests(reader, back, answers), _responses(there, writer, answers))
         tasks = [asyncio.ensure_future(way) for way in ways]
         try:
@@ -176,14 +177,14 @@ class Front:
                 one.close()
         for error in ended:
             # A mistake of ours; it is in the log then.
-            if isinstance(error, Exception) and not isinstance(error, (EOFError, OSError)):
+            if isinstance(error, Exception) and not isinstance(error, _GONE):
                 raise error
 
     async def _requests(
         self,
         reader: asyncio.StreamReader,
         back: asyncio.StreamWriter,
-        answers: asyncio.Queue[Awaitable[bytes] | None],
+        answers: asyncio.Queue[Awaitable[bytes] | Request],
     ) -> None:
         while True:
             request = Request.of(await read_frame(reader))
@@ -194,7 +195,7 @@ class Front:
             if own is not None:
                 answers.put_nowait(asyncio.ensure_future(own(request)))
             else:
-                answers.put_nowait(None)
+                answers.put_nowait(request)
                 back.write(framed(self._members.seen(request)))
                 await back.drain()
 
@@ -387,9 +388,13 @@ class Front:
 async def _responses(
     there: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    answers: asyncio.Queue[Awaitable[bytes] | None],
+    answers: asyncio.Queue[Awaitable[bytes] | Request],
 ) -> None:
     while True:
         answer = await answers.get()
-        writer.write(framed(await (read_frame(there) if answer is None else answer)))
+        if isinstance(answer, Request):
+            # Who was too slow to join is forgotten without a word, and must come again.
+            patience = 2 * _Members.SESSION if answer.key == JOIN_GROUP else None
+            answer = asyncio.wait_for(read_frame(there), patience)
+        writer.write(framed(await answer))
         await writer.drain()
