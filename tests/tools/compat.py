@@ -186,7 +186,7 @@ class Trial:
             self._call(uv, "venv", "--quiet", "--python", self.python, self.environment)
             command = [uv, "pip", "install", "--quiet", "--python", self.interpreter]
         else:
-            self._call(self.python, "-m", "venv", self.environment)
+            self._call(self.python, "-m", "venv", "--upgrade-deps", self.environment)
             command = [self.interpreter, "-m", "pip", "install", "--quiet"]
         self._call(*command, "--constraint", constraints, *wanted, *others, *TOOLS)
 
