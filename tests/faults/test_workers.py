@@ -78,8 +78,6 @@ def test_a_state_goes_where_its_partition_goes_when_workers_are_killed(
 
 
 @pytest.mark.timeout(400)
-# The client library leaves a socket open each time it finds no broker.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", [InFolder, OnKafka] if LONG else [InFolder])
 def test_every_state_of_a_partition_goes_where_it_goes(
     herd: Callable[..., Herd], certify: Callable[..., None], long: bool, kind: type[Herd]
